@@ -1,0 +1,123 @@
+"""Hashing and checking passwords: bcrypt over a keyed hash, in threads of its own, in equal time for all.
+
+The keyed hash (HMAC-SHA256 with a pepper that is not in the database) brings every password to 44 bytes:
+bcrypt looks at 72 bytes at most and version 5 of the library raises beyond that, which would tell existing
+accounts from others. Without the pepper, stolen hashes cannot be tried at all.
+"""
+
+import asyncio
+import hashlib
+import hmac
+import os
+from base64 import b64encode
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from threading import BoundedSemaphore
+from typing import TypeVar
+from unicodedata import normalize
+
+import bcrypt
+
+DEFAULT_COST = 12
+MAX_CHARACTERS = 1024
+_MIN_COST = 4
+_MAX_COST = 31
+_VERSION = "v1$"
+_SECONDS_AT_DEFAULT_COST = 0.25
+_QUEUED_SECONDS = 2.0
+_SALT_AND_HASH = 53
+"""Characters after the cost in bcrypt's own format."""
+
+Answer = TypeVar("Answer")
+
+
+class HashingBusy(Exception):
+    """So many passwords are being hashed that another one would wait for too long."""
+
+    retry_after = _QUEUED_SECONDS
+    """Seconds until what is queued now has been worked off."""
+
+
+class Passwords:
+    """Hashes and checks passwords. Every check costs the same, whether there is anything to check or not."""
+
+    def __init__(self, pepper: bytes, *, cost: int = DEFAULT_COST, threads: int | None = None) -> None:
+        if not _MIN_COST <= cost <= _MAX_COST:
+            raise ValueError(f"bcrypt's cost is {_MIN_COST} to {_MAX_COST}, not {cost}")
+        self._pepper = pepper
+        self._cost = cost
+        count = threads or os.cpu_count() or 1
+        # Its own executor: in the default one, logins would keep name look-ups and file access waiting.
+        self._threads = ThreadPoolExecutor(count, thread_name_prefix="passwords")
+        seconds = _SECONDS_AT_DEFAULT_COST * 2.0 ** (cost - DEFAULT_COST)
+        self._places = BoundedSemaphore(count * max(1, int(_QUEUED_SECONDS / seconds)))
+
+    async def hash(self, password: str) -> str:
+        """Return what to store for a password. Raise `HashingBusy`."""
+        return await self._in_thread(lambda: self._hashed(password))
+
+    async def verify(self, password: str, stored: str | None) -> bool:
+        """Say whether a password is the stored one; None (no account, no password, disabled) never is.
+
+        Takes the time of one hash at the configured cost in every case. Raise `HashingBusy`.
+        """
+        return await self._in_thread(lambda: self._matches(password, stored))
+
+    def needs_rehash(self, stored: str) -> bool:
+        """Say whether a stored hash was made with another cost than today's."""
+        return _cost_of(stored) != self._cost
+
+    def close(self) -> None:
+        """Give the threads back; what is queued is not done."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    async def _in_thread(self, work: Callable[[], Answer]) -> Answer:
+        if not self._places.acquire(blocking=False):
+            raise HashingBusy
+        try:
+            future = self._threads.submit(work)
+        except RuntimeError:
+            self._places.release()
+            raise
+        # The place is given back when the work is over, not when somebody stops waiting for it.
+        future.add_done_callback(lambda _: self._places.release())
+        return await asyncio.wrap_future(future)
+
+    def _hashed(self, password: str) -> str:
+        return _VERSION + bcrypt.hashpw(self._keyed(password), bcrypt.gensalt(self._cost)).decode("ascii")
+
+    def _matches(self, password: str, stored: str | None) -> bool:
+        cost = None if stored is None else _cost_of(stored)
+        if stored is None or cost is None:
+            self._spend(password, self._cost)
+            return False
+        expected = stored.removeprefix(_VERSION).encode("ascii")
+        matches = hmac.compare_digest(bcrypt.hashpw(self._keyed(password), expected), expected)
+        # An older, cheaper hash must not be told by its speed: 2^c + (2^c + ... + 2^(n-1)) = 2^n rounds.
+        for padding in range(cost, self._cost):
+            self._spend(password, padding)
+        return matches
+
+    def _spend(self, password: str, cost: int) -> None:
+        bcrypt.hashpw(self._keyed(password), bcrypt.gensalt(cost))
+
+    def _keyed(self, password: str) -> bytes:
+        """Return 44 bytes that stand for the password, however it was composed (NFKC, NIST SP 800-63B)."""
+        text = normalize("NFKC", password).encode("utf-8", "surrogatepass")
+        return b64encode(hmac.digest(self._pepper, text, hashlib.sha256))
+
+
+def length_of(password: str) -> int:
+    """Return the length that rules speak of: code points after NFKC."""
+    return len(normalize("NFKC", password))
+
+
+def _cost_of(stored: str) -> int | None:
+    """Return the cost of a stored hash; None when it is none of ours."""
+    if not stored.startswith(_VERSION) or not stored.isascii():
+        return None
+    parts = stored.removeprefix(_VERSION).split("$")
+    if len(parts) != len(("", "2b", "12", "salt and hash")) or parts[1] != "2b" or not parts[2].isdigit():
+        return None
+    cost = int(parts[2])
+    return cost if _MIN_COST <= cost <= _MAX_COST and len(parts[3]) == _SALT_AND_HASH else None

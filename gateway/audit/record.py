@@ -1,0 +1,116 @@
+"""The audit record: its fields, how it is written down, and how it is read again.
+
+What is written leaves out the fields that are null, `writer` and `seq`: the last two are where it is written.
+What is read has all of them, in the order of the contract.
+"""
+
+import json
+import time
+from collections.abc import Callable, Mapping
+from json.encoder import encode_basestring
+from types import MappingProxyType
+from typing import Final
+
+import orjson
+
+from gateway.audit.redact import storable
+from gateway.ports import StoredRecord
+
+FIELDS: Final = (
+    "writer",
+    "seq",
+    "time",
+    "kind",
+    "request_id",
+    "actor",
+    "action",
+    "method",
+    "host",
+    "path",
+    "route",
+    "upstream",
+    "decision",
+    "reason",
+    "rule",
+    "revision",
+    "authn",
+    "session",
+    "roles",
+    "source_ip",
+    "user_agent",
+    "status",
+    "bytes_in",
+    "bytes_out",
+    "duration_ms",
+    "outcome",
+    "attributes",
+)
+_EMPTY: Final[Mapping[str, object]] = MappingProxyType(dict.fromkeys(FIELDS))
+_dumps: Final[Callable[[object], bytes]] = orjson.dumps
+_NUL: Final = rb"\u0000"
+
+
+def encode(record: Mapping[str, object]) -> bytes:
+    """Return a record as JSON that every store takes: valid UTF-8, control characters escaped, no NUL."""
+    try:
+        body = _dumps(record)
+    except TypeError:
+        # Half of a surrogate pair, or a number beyond 64 bits.
+        return _dumps(storable(record))
+    return body if _NUL not in body else _dumps(storable(record))
+
+
+quoted: Final[Callable[[str], str]] = encode_basestring
+"""Return a text as a JSON string, for `sealed`."""
+
+
+def sealed(text: str) -> bytes:
+    """Return a record that was put together as text, in which whatever a client sent is `quoted`."""
+    if "\\" not in text or "\\u0000" not in text:
+        try:
+            return text.encode()
+        except UnicodeEncodeError:  # Half of a surrogate pair.
+            pass
+    return encode(json.loads(text))
+
+
+def decode(stored: StoredRecord) -> dict[str, object]:
+    """Return a record with all its fields, null where they do not apply.
+
+    One that cannot be read, because it was damaged where it is stored, comes as an event `audit.gap`.
+    """
+    try:
+        fields = orjson.loads(stored.body)
+    except orjson.JSONDecodeError:
+        fields = None
+    if not isinstance(fields, dict):
+        fields = {"kind": "event", "action": "audit.gap", "attributes": {"unreadable": True}}
+    known = {name: value for name, value in fields.items() if name in _EMPTY}
+    record = {**_EMPTY, **known, "writer": stored.writer, "seq": stored.seq}
+    if record["attributes"] is None:
+        record["attributes"] = {}
+    return record
+
+
+class Timestamps:
+    """Times as the record has them: RFC 3339, UTC, microseconds. The second's text is made once a second."""
+
+    __slots__ = ("_prefix", "_second")
+
+    def __init__(self) -> None:
+        self._second = -1
+        self._prefix = ""
+
+    def text(self, seconds: float) -> str:
+        """Return a time, given in seconds since the epoch, as text. Texts sort as the times do."""
+        fraction = seconds - self._second
+        if not 0.0 <= fraction < 1.0:
+            self._second = int(seconds)
+            self._prefix = time.strftime("%Y-%m-%dT%H:%M:%S.", time.gmtime(self._second))
+            fraction = seconds - self._second
+        return "%s%06dZ" % (self._prefix, fraction * 1_000_000)  # noqa: UP031 - an f-string takes half as long again
+
+
+def timestamp(seconds: float) -> str:
+    """Return one time as the record has it."""
+    return Timestamps().text(seconds)

@@ -1,0 +1,44 @@
+"""The two files: read strictly, checked whole, and turned into one snapshot."""
+
+from gateway.config.codes import CODES, Severity, severity_of
+from gateway.config.current import Current
+from gateway.config.finding import Finding, has_errors
+from gateway.config.load import Loaded, Tally, load_configuration
+from gateway.config.render import render_github, render_json, render_sarif, render_text, summary
+from gateway.config.schema import json_schema
+from gateway.config.snapshot import (
+    ForwardRules,
+    Plan,
+    PoolRules,
+    Retries,
+    Snapshot,
+    Target,
+    Timeouts,
+    Upstream,
+)
+
+__all__ = [
+    "CODES",
+    "Current",
+    "Finding",
+    "ForwardRules",
+    "Loaded",
+    "Plan",
+    "PoolRules",
+    "Retries",
+    "Severity",
+    "Snapshot",
+    "Tally",
+    "Target",
+    "Timeouts",
+    "Upstream",
+    "has_errors",
+    "json_schema",
+    "load_configuration",
+    "render_github",
+    "render_json",
+    "render_sarif",
+    "render_text",
+    "severity_of",
+    "summary",
+]

@@ -1,0 +1,204 @@
+"""Routes, and rules that deny, as the policy writes them."""
+
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Discriminator, Field, Tag
+
+from gateway.config.documents.base import Document, NotYet
+from gateway.config.documents.fields import (
+    AnyText,
+    Authn,
+    ByteSize,
+    ConditionTree,
+    Day,
+    Duration,
+    HeaderName,
+    HeaderValue,
+    HostPattern,
+    Method,
+    Name,
+    Origin,
+    PathTemplate,
+    Require,
+    Text,
+)
+from gateway.config.documents.limits import LimitDocument
+
+
+class MatchDocument(Document):
+    """Which requests are meant."""
+
+    noun: ClassVar[str] = "a match"
+
+    host: HostPattern | None = Field(
+        default=None, description="Exact host or `*.suffix`; left out, any host."
+    )
+    methods: list[Method] = Field(min_length=1, description="Methods; GET includes HEAD.", examples=["[GET]"])
+    path: PathTemplate = Field(
+        description="Literal segments, `{param}` for one segment, `**` as the last for everything below.",
+        examples=['"/orders/{order_id}"'],
+    )
+
+
+class CorsDocument(Document):
+    """Which web pages may call, as browsers ask."""
+
+    noun: ClassVar[str] = "the CORS rules"
+
+    origins: list[Origin] = Field(
+        min_length=1, description="Origins of the pages.", examples=["[https://app.example.com]"]
+    )
+    methods: list[Method] = Field(default=[], description="Methods they may use.")
+    headers: list[HeaderName] = Field(default=[], description="Fields they may send.")
+    credentials: bool = Field(default=False, description="Whether cookies may come along.")
+    max_age: Duration | None = Field(default=None, description="How long a browser may remember the answer.")
+
+
+class BodyDocument(Document):
+    """Limits of a request's body."""
+
+    noun: ClassVar[str] = "the body rules"
+
+    max_request: ByteSize | None = Field(
+        default=None, description="Largest body of a request, or `unlimited`.", examples=["10MiB"]
+    )
+
+
+class MfaDocument(Document):
+    """A second factor."""
+
+    noun: ClassVar[str] = "the second factor"
+
+    max_age: Duration = Field(description="It must not be older than this.", examples=["10min"])
+
+
+class ModeDocument(Document):
+    """A trial."""
+
+    noun: ClassVar[str] = "a mode"
+
+    shadow_until: Day = Field(
+        description="Until this day, scopes, conditions and limits are only recorded.",
+        examples=["2026-12-31"],
+    )
+
+
+class WebsocketDocument(Document):
+    """Which pages may open a WebSocket."""
+
+    noun: ClassVar[str] = "the websocket rules"
+
+    origins: list[Origin] = Field(
+        min_length=1, description="Origins of the pages.", examples=["[https://app.example.com]"]
+    )
+
+
+class RespondDocument(Document):
+    """An answer of the gateway itself."""
+
+    noun: ClassVar[str] = "an answer"
+
+    status: int = Field(ge=200, le=599, description="Status of the answer.", examples=[308])
+    headers: dict[HeaderName, HeaderValue] = Field(default={}, description="Fields of the answer.")
+    body: AnyText | None = Field(default=None, description="Its body.")
+
+
+class KeyDocument(Document):
+    """A key of the gateway."""
+
+    noun: ClassVar[str] = "the encryption"
+
+    key: Name | None = Field(default=None, description="Name of the key.", examples=["reports"])
+    recipient: Literal["client"] | None = Field(
+        default=None, description="Encrypt for the client's registered key."
+    )
+
+
+class StreamsDocument(Document):
+    """What happens to long answers."""
+
+    noun: ClassVar[str] = "the stream rules"
+
+    on_expiry: Literal["end", "keep"] = Field(default="end", description="When the caller's credential ends.")
+
+
+def _flag_or_rules(value: object) -> str:
+    return "flag" if isinstance(value, bool | str) else "rules"
+
+
+Websocket = Annotated[
+    Annotated[bool, Tag("flag")] | Annotated[WebsocketDocument, Tag("rules")], Discriminator(_flag_or_rules)
+]
+
+
+class RouteDocument(Document):
+    """What a kind of request must prove, and where it goes."""
+
+    noun: ClassVar[str] = "a route"
+
+    id: Name = Field(description="Its name in the audit trail.", examples=["orders-list"])
+    match: MatchDocument = Field(
+        description="Which requests are meant.", examples=["{methods: [GET], path: /orders}"]
+    )
+    upstream: Name | None = Field(
+        default=None, description="Where they go: a name of the upstreams file.", examples=["orders"]
+    )
+    authn: Authn | None = Field(
+        default=None, description="Authenticators that are asked, or `public`. Default: those of `defaults`."
+    )
+    because: Text | None = Field(
+        default=None, description="Why a public route is public.", examples=['"Load balancer probe"']
+    )
+    require: Require | None = Field(
+        default=None,
+        description="Scopes, all of them, for every method or by method; or `authenticated` for anybody.",
+    )
+    when: ConditionTree | None = Field(default=None, description="What must hold besides.")
+    limits: list[LimitDocument] = Field(default=[], description="Limits besides the default ones.")
+    body: BodyDocument | None = Field(
+        default=None, description="Limits of the body, before those of the upstream."
+    )
+    mfa: Annotated[MfaDocument | None, NotYet("a second factor")] = Field(
+        default=None, description="Ask for a second factor."
+    )
+    also: Annotated[list[Name] | None, NotYet("a second credential")] = Field(
+        default=None, min_length=1, description="Authenticators that must find a credential in addition."
+    )
+    mode: Annotated[ModeDocument | None, NotYet("a trial mode")] = Field(
+        default=None, description="Try the rules first."
+    )
+    websocket: Annotated[Websocket | None, NotYet("WebSocket", (True, WebsocketDocument))] = Field(
+        default=None, description="Whether the protocol may be switched to WebSocket, and from which pages."
+    )
+    respond: Annotated[RespondDocument | None, NotYet("an answer of the gateway itself")] = Field(
+        default=None, description="Answer instead of asking an upstream."
+    )
+    cors: Annotated[CorsDocument | None, NotYet("CORS")] = Field(
+        default=None, description="Which web pages may call."
+    )
+    encrypt_response: Annotated[KeyDocument | None, NotYet("encryption of responses")] = Field(
+        default=None, description="Encrypt the body of the response."
+    )
+    decrypt_request: Annotated[KeyDocument | None, NotYet("decryption of requests")] = Field(
+        default=None, description="Decrypt the body of the request."
+    )
+    encrypt_fields: Annotated[object | None, NotYet("encryption of single fields")] = Field(
+        default=None, description="Encrypt single fields of a body."
+    )
+    streams: Annotated[StreamsDocument | None, NotYet("rules for long answers")] = Field(
+        default=None, description="What happens to long answers."
+    )
+
+
+class DenyDocument(Document):
+    """A rule that refuses, whatever else would allow."""
+
+    noun: ClassVar[str] = "a deny rule"
+
+    id: Name = Field(description="Its name in the audit trail.", examples=["blocked-networks"])
+    routes: list[Name] | None = Field(
+        default=None, min_length=1, description="Only these routes; left out, everything."
+    )
+    when: ConditionTree = Field(
+        description="When it refuses.", examples=["{client.ip: {in_network: blocked}}"]
+    )

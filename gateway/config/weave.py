@@ -1,0 +1,65 @@
+"""From what both files say to one snapshot. Called only when nothing is wrong with them."""
+
+from collections.abc import Mapping
+
+from gateway.config.compile import Compiled
+from gateway.config.compile_routes import RouteDraft
+from gateway.config.snapshot import Plan, Snapshot, Upstream
+from gateway.limits import LimitPlan
+from gateway.policy import DenyRule
+from gateway.routing import RouteTrie
+
+
+def weave(revision: str, compiled: Compiled, upstreams: Mapping[str, Upstream]) -> Snapshot:
+    """Return the snapshot."""
+    access = compiled.access
+    routes: RouteTrie[Plan] = RouteTrie()
+    plans: dict[str, Plan] = {}
+    for draft in compiled.drafts:
+        plan = _plan(draft, compiled, upstreams[draft.route.upstream])
+        plans[draft.route.id] = plan
+        routes.add(draft.route.host, draft.route.methods, draft.route.path, plan)
+    authn = compiled.document.defaults.authn
+    return Snapshot(
+        revision=revision,
+        routes=routes,
+        plans=plans,
+        deny_everywhere=tuple(
+            rule for rule in compiled.rules if rule.routes is None and not rule.condition.needs_identity
+        ),
+        own_limits=LimitPlan(defaults=compiled.default_limits),
+        roles=access.roles,
+        authenticators=access.authenticators,
+        default_authn=tuple(authn) if isinstance(authn, list) else (),
+        accounts=access.accounts,
+        upstreams=upstreams,
+    )
+
+
+def _plan(draft: RouteDraft, compiled: Compiled, upstream: Upstream) -> Plan:
+    size = None if draft.document.body is None else draft.document.body.max_request
+    return Plan(
+        route=draft.route,
+        upstream=upstream,
+        authn=draft.authn,
+        because=draft.because,
+        require=draft.require,
+        when=draft.when,
+        deny_early=tuple(rule for rule in compiled.rules if _is_early(rule, draft.route.id)),
+        deny_identity=()
+        if draft.is_public
+        else tuple(rule for rule in compiled.rules if _is_late(rule, draft.route.id)),
+        limits=LimitPlan(
+            defaults=compiled.default_limits, route=draft.limits, by_role=compiled.access.role_limits
+        ),
+        max_request=upstream.max_request if size is None else size.bytes,
+    )
+
+
+def _is_early(rule: DenyRule, route: str) -> bool:
+    """Say whether a rule guards this route before authentication; rules for everything come earlier still."""
+    return rule.routes is not None and route in rule.routes and not rule.condition.needs_identity
+
+
+def _is_late(rule: DenyRule, route: str) -> bool:
+    return rule.condition.needs_identity and (rule.routes is None or route in rule.routes)

@@ -1,0 +1,42 @@
+"""The nouns. Imports nothing of ours and does no I/O."""
+
+from gateway.model.audit import Completion, Event, EventKind, Outcome
+from gateway.model.decision import Authorized, Decision, Grant, Identified, Permit, Refusal, Routed
+from gateway.model.limit import Algorithm, Charge, Limit, Tally, Verdict
+from gateway.model.names import canonical_name
+from gateway.model.principal import ANONYMOUS, Principal, PrincipalKind
+from gateway.model.reason import STATUS_AND_TITLE, Reason, status_of
+from gateway.model.request import Fields, Framing, Line, RequestHead, wants_websocket
+from gateway.model.route import Route
+
+__all__ = [
+    "ANONYMOUS",
+    "STATUS_AND_TITLE",
+    "Algorithm",
+    "Authorized",
+    "Charge",
+    "Completion",
+    "Decision",
+    "Event",
+    "EventKind",
+    "Fields",
+    "Framing",
+    "Grant",
+    "Identified",
+    "Limit",
+    "Line",
+    "Outcome",
+    "Permit",
+    "Principal",
+    "PrincipalKind",
+    "Reason",
+    "Refusal",
+    "RequestHead",
+    "Route",
+    "Routed",
+    "Tally",
+    "Verdict",
+    "canonical_name",
+    "status_of",
+    "wants_websocket",
+]

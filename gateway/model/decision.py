@@ -1,0 +1,81 @@
+"""The ladder: each rung extends the one before and proves that its stage ran. Or a refusal.
+
+Only `gateway/pipeline/limit.py` makes a `Permit`; a test holds it to that.
+"""
+
+from collections.abc import Mapping
+from dataclasses import field
+
+from gateway.model.limit import Tally
+from gateway.model.per_request import per_request
+from gateway.model.principal import Principal
+from gateway.model.reason import Reason
+from gateway.model.request import RequestHead
+from gateway.model.route import Route
+
+
+@per_request
+class Routed:
+    """A request whose route is known."""
+
+    head: RequestHead
+    route: Route
+    params: Mapping[str, str]
+    """Values of the path's parameters, percent-decoded once."""
+
+
+@per_request
+class Identified(Routed):
+    """... and whose caller is known (`ANONYMOUS` on a public route)."""
+
+    principal: Principal
+
+
+@per_request
+class Grant:
+    """What allowed it: the scopes the caller holds, and the ones the route asked for."""
+
+    scopes: frozenset[str]
+    required: frozenset[str]
+
+
+@per_request
+class Authorized(Identified):
+    """... and who may do this."""
+
+    grant: Grant
+
+
+@per_request
+class Permit(Authorized):
+    """... and whose limits have been charged. The only thing the forwarder accepts."""
+
+    tallies: tuple[Tally, ...]
+
+
+@per_request
+class Refusal:
+    """The other ending. `diagnosis` is for the audit record and the operator, never for the caller;
+    `detail` is text meant for the caller."""
+
+    head: RequestHead | None
+    """None when the request could not even be read."""
+    reason: Reason
+    diagnosis: str = ""
+    detail: str | None = None
+    route: Route | None = None
+    principal: Principal | None = None
+    rule: str | None = None
+    challenges: tuple[str, ...] = ()
+    allow: tuple[str, ...] = ()
+    """Methods for the `Allow` field of a 405."""
+    retry_after: float | None = None
+    """Seconds; the answer rounds up."""
+    tallies: tuple[Tally, ...] = ()
+    errors: tuple[Mapping[str, str], ...] = field(default=())
+    """Extension member `errors` of `invalid-request`: where and what."""
+    close: bool = False
+    """Whether the connection must not be used again: its framing can no longer be trusted."""
+
+
+Decision = Permit | Refusal

@@ -1,0 +1,46 @@
+"""Who is asking, and which authenticator vouched."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class PrincipalKind(StrEnum):
+    """What kind of being a principal is; also `actor.kind` in the audit record."""
+
+    USER = "user"
+    CLIENT = "client"
+    API_KEY = "api_key"
+    EXTERNAL = "external"
+    ANONYMOUS = "anonymous"
+    OPERATOR = "operator"
+    """Somebody at the command line of the gateway's own machine."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Principal:
+    """An identified caller. `id` is stable: `usr_...`, `cli_...`, `key_...`, or `ISSUER|SUB`."""
+
+    id: str
+    kind: PrincipalKind
+    name: str
+    authn: str
+    """Name of the authenticator that vouched, as written in `policies.yaml`."""
+    authn_kind: str
+    """Kind of that authenticator: `gateway_jwt`, `api_key`."""
+    roles: frozenset[str] = frozenset()
+    scope_limit: frozenset[str] | None = None
+    """Scopes the credential is confined to, within those of the roles; None: all of them."""
+    claims: Mapping[str, object] | None = field(default=None, repr=False)
+    """Claims of a token; None for principals that have none (keys), as against an empty set."""
+    session: str | None = None
+    expires_at: float | None = None
+    """When the credential ends, in seconds since the epoch; None: never."""
+
+    @property
+    def is_anonymous(self) -> bool:
+        """Whether nobody was identified: the caller of a public route."""
+        return self.kind is PrincipalKind.ANONYMOUS
+
+
+ANONYMOUS = Principal(id="", kind=PrincipalKind.ANONYMOUS, name="", authn="", authn_kind="")

@@ -1,0 +1,53 @@
+"""Structured logs on stdout: a constant event name, data in fields, no credential, no body."""
+
+import logging
+import sys
+
+import structlog
+
+LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
+
+log: structlog.typing.FilteringBoundLogger = structlog.get_logger("gateway")
+"""The gateway's own log."""
+
+
+def set_up_logs(*, level: str, form: str) -> None:
+    """Send every log line of this process to stdout, as JSON or, on a terminal, as text."""
+    as_json = form == "json" or (form == "auto" and not sys.stdout.isatty())
+    shared: list[structlog.typing.Processor] = [
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    if as_json:
+        # Tracebacks without the variables of each frame: a token is among them.
+        frames = structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
+        shared += [structlog.processors.ExceptionRenderer(frames), structlog.processors.JSONRenderer()]
+    else:
+        shared.append(
+            structlog.dev.ConsoleRenderer(
+                colors=sys.stdout.isatty(), exception_formatter=structlog.dev.plain_traceback
+            )
+        )
+    structlog.configure(
+        processors=shared,
+        wrapper_class=structlog.make_filtering_bound_logger(LEVELS[level]),
+        logger_factory=structlog.PrintLoggerFactory(sys.stdout),
+        cache_logger_on_first_use=False,
+    )
+    # aiohttp logs the offending bytes of a bad request, a bearer token among them; libraries speak up
+    # only when something is wrong, and then without their arguments.
+    logging.getLogger("aiohttp").setLevel(logging.CRITICAL)
+    logging.basicConfig(level=logging.WARNING, handlers=[_Bridge()], force=True)
+
+
+class _Bridge(logging.Handler):
+    """Passes what libraries log through the standard library on to our log."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        log.log(
+            max(record.levelno, logging.WARNING),
+            "library",
+            logger=record.name,
+            text=str(record.msg),
+            error=record.exc_info[0].__name__ if record.exc_info and record.exc_info[0] else None,
+        )

@@ -1,0 +1,132 @@
+"""What operators do with API keys.
+
+Issuing is recorded inside the transaction that stores the key: no record, no key. Revoking comes before its
+record, because a key that has leaked must not live on while the audit trail is away.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from gateway.accounts import AccountRefusal
+from gateway.identity import issue_api_key
+from gateway.model import Event, EventKind, Principal, Reason, canonical_name
+from gateway.ports import ApiKey, ApiKeyStore, Clock, Events, Taken, UserStore
+
+MAX_NAME = 64
+MAX_LIFETIME = 100 * 365 * 86400.0
+"""Seconds."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CreatedKey:
+    """A new key. `text` is the key itself, which is shown once and kept nowhere."""
+
+    key: ApiKey
+    text: str = field(repr=False)
+
+
+async def create_key(
+    users: UserStore,
+    keys: ApiKeyStore,
+    events: Events,
+    clock: Clock,
+    *,
+    name: str,
+    owner: str,
+    scopes: frozenset[str] | None,
+    lifetime: float | None,
+    operator: Principal,
+) -> CreatedKey | AccountRefusal:
+    """Issue a key to a user, given by name, e-mail or id; `lifetime` in seconds, None: without end.
+
+    `scopes` confine the key within what its owner may do at the time of use; None: to all of that.
+    Recorded as `key.created`. Raise `StoreUnavailable`; then there is no key.
+    """
+    if not 0 < len(name) <= MAX_NAME or not name.isprintable() or name != name.strip():
+        return _invalid("name", f"must have 1 to {MAX_NAME} printable characters, without blanks around them")
+    if lifetime is not None and not 0 < lifetime <= MAX_LIFETIME:
+        return _invalid("expires", "must be between a moment and a hundred years")
+    user = await users.find(owner) or await users.find_by_login(canonical_name(owner))
+    if user is None:
+        return AccountRefusal(
+            reason=Reason.NOT_FOUND, detail=f"There is no user {owner!r}; `gateway users list` shows them."
+        )
+    if user.disabled_at is not None:
+        return AccountRefusal(reason=Reason.CONFLICT, detail=f"The user {user.username!r} is disabled.")
+    issued = issue_api_key()
+    now = clock.now()
+    key = ApiKey(
+        id=issued.id,
+        name=name,
+        owner_id=user.id,
+        owner_name=user.username,
+        owner_roles=user.roles,
+        owner_active=True,
+        secret_hash=issued.secret_hash,
+        scopes=scopes,
+        created_at=now,
+        expires_at=None if lifetime is None else now + lifetime,
+        revoked_at=None,
+    )
+    event = Event(
+        kind=EventKind.KEY_CREATED,
+        actor=operator,
+        attributes={"key": key.id, "name": name, "owner": user.id, **_confinement(key)},
+    )
+    try:
+        await keys.add(key, before_commit=lambda: events.event(event))
+    except Taken:
+        return AccountRefusal(
+            reason=Reason.CONFLICT,
+            detail=f"The user {user.username!r} has a key named {name!r} already.",
+            errors=({"field": "name", "message": "is taken"},),
+        )
+    return CreatedKey(key=key, text=issued.text)
+
+
+async def list_keys(keys: ApiKeyStore) -> Sequence[ApiKey]:
+    """Return every key, newest first, revoked and expired ones too. Raise `StoreUnavailable`."""
+    return await keys.list()
+
+
+async def revoke_key(
+    keys: ApiKeyStore,
+    events: Events,
+    clock: Clock,
+    *,
+    id: str,
+    operator: Principal,
+) -> ApiKey | AccountRefusal:
+    """End a key in every process within a second, recorded as `key.revoked`. Return the key as it was.
+
+    Raise `StoreUnavailable`; `AuditUnavailable` when the key was ended but that could not be recorded.
+    """
+    key = await keys.find(id)
+    if key is None:
+        return AccountRefusal(
+            reason=Reason.NOT_FOUND, detail=f"There is no key {id!r}; `gateway keys list` shows them."
+        )
+    if not await keys.revoke(id, at=clock.now()):
+        return AccountRefusal(reason=Reason.CONFLICT, detail=f"The key {id!r} was revoked already.")
+    await events.event(
+        Event(
+            kind=EventKind.KEY_REVOKED,
+            actor=operator,
+            attributes={"key": key.id, "name": key.name, "owner": key.owner_id},
+        )
+    )
+    return key
+
+
+def _invalid(field_name: str, message: str) -> AccountRefusal:
+    return AccountRefusal(reason=Reason.INVALID_REQUEST, errors=({"field": field_name, "message": message},))
+
+
+def _confinement(key: ApiKey) -> dict[str, str | int | bool | list[str]]:
+    """Return what confines a key, as far as anything does."""
+    confined: dict[str, str | int | bool | list[str]] = {}
+    if key.scopes is not None:
+        confined["scopes"] = sorted(key.scopes)
+    if key.expires_at is not None:
+        confined["expires_at"] = int(key.expires_at)
+    return confined

@@ -1,0 +1,11 @@
+"""THE CHAIN: route, authenticate, authorize, limit, audit. Plain functions from one rung to the next.
+
+Each rung's type is the proof of the one before, so a stage that is left out does not type-check; what was
+given up is the familiar look of framework middlewares, where a missing one silently lets requests through.
+"""
+
+from gateway.pipeline.chain import Stages
+from gateway.pipeline.enforcer import Enforcer
+from gateway.pipeline.own import OwnRoute
+
+__all__ = ["Enforcer", "OwnRoute", "Stages"]

@@ -1,0 +1,126 @@
+"""Steps 11 and 12: how much? Only this file makes a `Permit`."""
+
+from gateway.config import Plan
+from gateway.limits import LimitPlan, charges_for, retry_after
+from gateway.model import (
+    ANONYMOUS,
+    Authorized,
+    Permit,
+    Principal,
+    Reason,
+    Refusal,
+    RequestHead,
+    Route,
+    Tally,
+    Verdict,
+    wants_websocket,
+)
+from gateway.ports import CounterStore
+
+
+async def limit(authorized: Authorized, plan: Plan, counters: CounterStore) -> Permit | Refusal:
+    """Charge every limit of the request in one step and return the permit, or charge none and refuse.
+
+    A body that is announced to be too large is refused here, after the charge: asking costs.
+    """
+    head = authorized.head
+    principal = authorized.principal
+    limits = plan.limits.of(principal.roles, anonymous=principal.is_anonymous)
+    tallies: tuple[Tally, ...] = ()
+    if limits:
+        charges = charges_for(
+            limits, principal=principal, client=head.client, route=authorized.route.id, head=head
+        )
+        verdict = await counters.take(charges)
+        if not verdict.admitted:
+            return refuse_rate(head, verdict, route=authorized.route, principal=principal)
+        tallies = verdict.tallies
+    if wants_websocket(head.fields):
+        return Refusal(
+            head=head,
+            route=authorized.route,
+            principal=principal,
+            reason=Reason.UPGRADE_REQUIRED,
+            rule=authorized.route.rule,
+            detail="This route does not speak WebSocket.",
+            tallies=tallies,
+            close=True,
+        )
+    if (
+        head.content_length is not None
+        and plan.max_request is not None
+        and head.content_length > plan.max_request
+    ):
+        return Refusal(
+            head=head,
+            route=authorized.route,
+            principal=principal,
+            reason=Reason.BODY_TOO_LARGE,
+            rule=authorized.route.rule,
+            detail=f"The body may have at most {plan.max_request} bytes.",
+            tallies=tallies,
+            close=True,
+        )
+    return Permit(
+        head=head,
+        route=authorized.route,
+        params=authorized.params,
+        principal=principal,
+        grant=authorized.grant,
+        tallies=tallies,
+    )
+
+
+async def charge_own(
+    head: RequestHead, plan: LimitPlan, counters: CounterStore, *, principal: Principal, route: str
+) -> Refusal | None:
+    """Charge a request to the gateway's own endpoints; return the refusal when a limit says no."""
+    limits = plan.of(principal.roles, anonymous=principal.is_anonymous)
+    if not limits:
+        return None
+    verdict = await counters.take(
+        charges_for(limits, principal=principal, client=head.client, route=route, head=head)
+    )
+    return None if verdict.admitted else refuse_rate(head, verdict, principal=principal)
+
+
+async def exhausted(
+    head: RequestHead, plan: LimitPlan, counters: CounterStore, *, route: Route | None
+) -> Refusal | None:
+    """Refuse an address that is known to have spent its limits, before any signature is checked."""
+    if not counters.is_refusing or not plan.address:
+        return None
+    charges = charges_for(plan.address, principal=ANONYMOUS, client=head.client, route="", head=head)
+    if counters.known_wait(charges) <= 0:
+        return None
+    # Refused for certain, so nothing is charged; asked for what the answer says about the limits.
+    verdict = await counters.take(charges)
+    return None if verdict.admitted else refuse_rate(head, verdict, route=route)
+
+
+async def charge_refusal(refusal: Refusal, plan: LimitPlan, counters: CounterStore) -> Refusal:
+    """Charge a refused request to its address, so that guessing costs; when that is refused, say 429."""
+    head = refusal.head
+    if head is None or not plan.address:
+        return refusal
+    charges = charges_for(plan.address, principal=ANONYMOUS, client=head.client, route="", head=head)
+    verdict = await counters.take(charges)
+    if verdict.admitted:
+        return refusal
+    return refuse_rate(head, verdict, route=refusal.route, principal=refusal.principal)
+
+
+def refuse_rate(
+    head: RequestHead, verdict: Verdict, *, route: Route | None = None, principal: Principal | None = None
+) -> Refusal:
+    """Return the 429, with the time after which the same request would pass."""
+    denying = next(tally.limit for tally in verdict.tallies if tally.wait_us != 0)
+    return Refusal(
+        head=head,
+        route=route,
+        principal=principal,
+        reason=Reason.RATE_EXCEEDED,
+        rule=f"{denying.id} {denying.place}",
+        retry_after=retry_after(verdict),
+        tallies=verdict.tallies,
+    )

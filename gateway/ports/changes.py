@@ -1,0 +1,40 @@
+"""Changes that every process must know of within a second."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+
+class ChangeKind(StrEnum):
+    """What changed."""
+
+    SESSION_REVOKED = "session.revoked"
+    USER_CHANGED = "user.changed"
+    """Roles, password, disabled: access tokens of an older epoch are dead."""
+    KEY_REVOKED = "key.revoked"
+    SIGNING_KEYS = "signing_keys"
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One change; `seq` orders them."""
+
+    seq: int
+    kind: ChangeKind
+    subject: str
+    """Id of the session, user or key."""
+    epoch: int
+    """`USER_CHANGED`: tokens with a smaller epoch are dead; else 0."""
+    at: float
+
+
+class ChangeFeed(Protocol):
+    """The ordered list of changes. Whoever writes one has it applied locally before answering."""
+
+    async def since(self, seq: int) -> Sequence[Change]:
+        """Return the changes after `seq`, oldest first. Raise `StoreUnavailable`."""
+
+    async def recent(self, after: float) -> tuple[int, Sequence[Change]]:
+        """Return the newest sequence number and the changes since a time: what a starting process needs
+        to know about tokens that may still be alive."""

@@ -1,0 +1,77 @@
+"""The signed statement of who is asking, which upstreams verify with the gateway's public keys."""
+
+from collections.abc import Mapping
+from typing import Protocol
+
+from gateway.model import Permit
+from gateway.ports import Clock
+
+_LIFETIME = 60
+_FRESH = 20.0
+_MOST = 10_000
+
+_Key = tuple[str, str | None, frozenset[str], frozenset[str], str, str]
+
+
+class Sign(Protocol):
+    """Signs claims with the active key and returns a compact JWS."""
+
+    def __call__(self, claims: Mapping[str, object], *, typ: str) -> str:
+        """Return the token; its header carries `typ`, `alg` and `kid`."""
+
+
+class Assertions:
+    """Makes assertions, and keeps each for 20 s: signing costs more than everything else on the way.
+
+    An assertion lives for 60 s at most, so one from the cache has 40 s left; it never outlives the
+    credential that it is made from.
+    """
+
+    def __init__(self, *, issuer: str, sign: Sign, clock: Clock) -> None:
+        self._issuer = issuer
+        self._sign = sign
+        self._clock = clock
+        # Oldest first: an entry is only ever added at the end, and made anew by removing it first.
+        self._kept: dict[_Key, tuple[float, bytes]] = {}
+
+    def __repr__(self) -> str:
+        return f"Assertions(issuer={self._issuer!r}, kept={len(self._kept)})"
+
+    def about(self, permit: Permit, upstream: str) -> bytes | None:
+        """Return the assertion of a permit for one upstream (`typ: gw-assertion+jwt`), None for nobody."""
+        principal = permit.principal
+        if principal.is_anonymous:
+            return None
+        scopes = permit.grant.scopes
+        key = (principal.id, principal.session, principal.roles, scopes, principal.authn_kind, upstream)
+        now = self._clock.now()
+        kept = self._kept.get(key)
+        if kept is not None and now < kept[0]:
+            return kept[1]
+        issued = int(now)
+        expires = issued + _LIFETIME
+        fresh_until = now + _FRESH
+        if principal.expires_at is not None:
+            expires = min(expires, int(principal.expires_at))
+            fresh_until = min(fresh_until, principal.expires_at)
+        token = self._sign(
+            {
+                "iss": self._issuer,
+                "aud": upstream,
+                "iat": issued,
+                "exp": expires,
+                "sub": principal.id,
+                "scope": " ".join(sorted(scopes)),
+                "roles": sorted(principal.roles),
+                "auth_kind": principal.authn_kind,
+            },
+            typ="gw-assertion+jwt",
+        ).encode("ascii")
+        self._keep(key, fresh_until, token)
+        return token
+
+    def _keep(self, key: _Key, fresh_until: float, token: bytes) -> None:
+        self._kept.pop(key, None)
+        if len(self._kept) >= _MOST:
+            del self._kept[next(iter(self._kept))]
+        self._kept[key] = (fresh_until, token)

@@ -1,0 +1,53 @@
+"""Carries a request body from the client to the upstream while the response is awaited or already flows."""
+
+import asyncio
+
+from gateway.model import Framing, RequestHead
+from gateway.proxy.connection import Connection
+from gateway.proxy.downstream import BodyBroken, Downstream
+
+
+class Upload:
+    """One request body on its way, in a task of its own that ends with the exchange."""
+
+    __slots__ = ("_client", "_connection", "_length", "_task", "bytes_in")
+
+    def __init__(self, head: RequestHead, client: Downstream, connection: Connection) -> None:
+        self._client = client
+        self._connection = connection
+        self._length = head.content_length if head.framing is Framing.LENGTH else None
+        self.bytes_in = 0
+        loop = asyncio.get_running_loop()
+        self._task = loop.create_task(self._carry(), name=f"upload {head.id}")
+        self._task.add_done_callback(self._tell)
+        # Runs after the task's first step: if the client has sent no body byte by then, the head goes alone.
+        loop.call_soon(connection.flush)
+
+    def __repr__(self) -> str:
+        return f"Upload(bytes_in={self.bytes_in}, done={self._task.done()})"
+
+    async def stop(self) -> None:
+        """Stop, whether or not the body is complete; afterwards nobody reads from the client."""
+        if not self._task.done():
+            self._task.cancel()
+            await asyncio.wait({self._task})
+
+    async def _carry(self) -> None:
+        client, connection, length = self._client, self._connection, self._length
+        while length is None or self.bytes_in < length:
+            data = await client.read()
+            if not data:
+                break
+            self.bytes_in += len(data)
+            if length is not None and self.bytes_in > length:
+                break
+            connection.send(data)
+            await connection.drained()
+        if length is not None and self.bytes_in != length:
+            raise BodyBroken(f"{self.bytes_in} bytes of a body of {length}")
+        connection.end_body()
+
+    def _tell(self, task: asyncio.Task[None]) -> None:
+        """Hand a failure to whoever waits for the response; it is theirs to raise."""
+        if not task.cancelled() and isinstance(problem := task.exception(), Exception):
+            self._connection.fail(problem)

@@ -1,0 +1,256 @@
+"""Process settings: `GATEWAY_*` variables and the flags of the same names.
+
+One table, the model below, is the source of the flags, of the messages and of the reference. An unknown
+name or a value that does not parse stops the start: a typo must not silently mean the default.
+"""
+
+import difflib
+import re
+from collections.abc import Mapping
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from pathlib import Path
+from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+
+PREFIX = "GATEWAY_"
+FROM_FILES = frozenset({"secret", "database_url", "redis_url", "smtp_url"})
+"""Settings that may be read from the file that `GATEWAY_..._FILE` names."""
+IGNORED = re.compile(r"GATEWAY_(TEST_.*|SERVICE_.*|PORT|PORT_.*)")
+"""The suite's own variables, and what Kubernetes injects into every container of a service `gateway`."""
+NOT_YET = {
+    "workers": "more than one process",
+    "tls_cert": "TLS on the clients' listener",
+    "tls_key": "TLS on the clients' listener",
+    "tls_client_ca": "client certificates",
+    "https_redirect_listen": "the redirect listener",
+    "hsts": "Strict-Transport-Security",
+    "smtp_url": "mail",
+    "header_timeout": "a limit on the time of a request head",
+    "max_connections": "a limit on connections",
+    "max_connections_per_address": "a limit on connections per address",
+}
+"""Settings of the contract that this version does not enforce: refused, never accepted and ignored."""
+
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|min|h|d)")
+_SECONDS = {"ms": 0.001, "s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
+_SIZE = re.compile(r"(\d+)(B|KiB|MiB|GiB)?")
+_BYTES = {None: 1, "B": 1, "KiB": 1024, "MiB": 1024**2, "GiB": 1024**3}
+
+
+class SettingsError(Exception):
+    """The settings do not hold together. The text names the setting, its origin and what to write."""
+
+
+def _seconds(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    match = _DURATION.fullmatch(value.strip())
+    if match is None:
+        message = f"{value!r} is not a duration; write a number with a unit, as in 500ms, 10s or 5min"
+        raise ValueError(message)
+    return float(match[1]) * _SECONDS[match[2]]
+
+
+def _size(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    match = _SIZE.fullmatch(value.strip())
+    if match is None:
+        message = f"{value!r} is not a size; write a number with a unit, as in 8KiB or 1MiB"
+        raise ValueError(message)
+    return int(match[1]) * _BYTES[match[2]]
+
+
+class Listen(BaseModel):
+    """Where a listener listens: a TCP address, or a unix socket."""
+
+    model_config = ConfigDict(frozen=True)
+
+    host: str | None = None
+    port: int | None = None
+    path: str | None = None
+
+    @classmethod
+    def parse(cls, value: object) -> object:
+        """Read `127.0.0.1:8000`, `[::]:8000` or `unix:/path`."""
+        if not isinstance(value, str):
+            return value
+        if value.startswith("unix:") and value.removeprefix("unix:").startswith("/"):
+            return cls(path=value.removeprefix("unix:"))
+        match = re.fullmatch(r"(\[[0-9a-fA-F:.]+\]|[^:\[\]/]+):(\d{1,5})", value)
+        if match is None or int(match[2]) > 65535:  # noqa: PLR2004 - the largest port
+            message = f"{value!r} is not an address; write HOST:PORT, [IPV6]:PORT or unix:/path"
+            raise ValueError(message)
+        return cls(host=match[1].strip("[]"), port=int(match[2]))
+
+    def __str__(self) -> str:
+        if self.path is not None:
+            return f"unix:{self.path}"
+        return f"[{self.host}]:{self.port}" if ":" in (self.host or "") else f"{self.host}:{self.port}"
+
+
+class TrustedProxies(BaseModel):
+    """Peers whose forwarding fields are believed."""
+
+    model_config = ConfigDict(frozen=True)
+
+    networks: tuple[IPv4Network | IPv6Network, ...] = ()
+    unix: bool = False
+
+    @classmethod
+    def parse(cls, value: object) -> object:
+        """Read CIDRs and the word `unix`, separated by commas or spaces."""
+        if not isinstance(value, str):
+            return value
+        networks: list[IPv4Network | IPv6Network] = []
+        words = value.replace(",", " ").split()
+        for word in words:
+            if word == "unix":
+                continue
+            try:
+                networks.append(ip_network(word))
+            except ValueError as error:
+                message = f"{word!r} is not a network ({error}); write CIDRs as in 10.0.0.0/8, or unix"
+                raise ValueError(message) from None
+        return cls(networks=tuple(networks), unix="unix" in words)
+
+
+Duration = Annotated[float, BeforeValidator(_seconds)]
+Size = Annotated[int, BeforeValidator(_size)]
+Address = Annotated[Listen, BeforeValidator(Listen.parse)]
+
+
+class Settings(BaseModel):
+    """Everything that a process is told from outside its two files."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    upstreams: Path = Field(Path("upstreams.yaml"), description="The file that says where services are.")
+    policies: Path = Field(Path("policies.yaml"), description="The file that says who may, and how often.")
+    listen: Address = Field(
+        Listen(host="127.0.0.1", port=8000),
+        description="Clients' listener: HOST:PORT, [IPV6]:PORT or unix:/path (mode 0660).",
+    )
+    admin_listen: Address = Field(
+        Listen(host="127.0.0.1", port=8001), description="Operators' listener: health and readiness."
+    )
+    data_dir: Path = Field(
+        Path("data"), description="Audit spool, SQLite file, generated secret; created with mode 0700."
+    )
+    database_url: str = Field(
+        "", description="`sqlite:///PATH`; default: `gateway.db` in the data directory."
+    )
+    redis_url: str = Field("memory://", description="Counters: `memory://` keeps them in this process.")
+    secret: str | None = Field(
+        None,
+        repr=False,
+        description="Master secret, at least 32 characters; default: generated once into the data directory.",
+    )
+    workers: str = Field("1", description="Processes.")
+    public_url: str = Field(
+        "http://localhost:8000", description="Issuer of tokens; never taken from a request."
+    )
+    trusted_proxies: Annotated[TrustedProxies, BeforeValidator(TrustedProxies.parse)] = Field(
+        TrustedProxies(), description="CIDRs, and the word `unix`, whose forwarding fields are believed."
+    )
+    audit_durability: Literal["process", "power", "off"] = Field(
+        "process",
+        description="`process` survives kill -9, `power` also a power cut; `off` is for benchmarks only.",
+    )
+    max_target_bytes: Size = Field(8 * 1024, ge=256, le=1024**2, description="Longest request target.")
+    max_header_bytes: Size = Field(
+        32 * 1024, ge=1024, le=1024**2, description="Largest sum of all header lines of one request."
+    )
+    keepalive_timeout: Duration = Field(75.0, ge=1, description="How long an idle client connection is kept.")
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least log level.")
+    log_format: Literal["json", "text", "auto"] = Field(
+        "auto", description="`auto`: text on a terminal, else json."
+    )
+    drain_timeout: Duration = Field(
+        30.0, ge=0, description="After SIGTERM: how long running exchanges may take to end."
+    )
+
+    @model_validator(mode="after")
+    def _refuse_what_is_not_there(self) -> Self:
+        if self.workers != "1":
+            message = f"workers: {self.workers!r} is not supported yet; this version runs one process"
+            raise ValueError(message)
+        if self.redis_url != "memory://":
+            message = "redis_url: anything but memory:// is not supported yet"
+            raise ValueError(message)
+        if self.database_url and not self.database_url.startswith("sqlite:///"):
+            message = "database_url: anything but sqlite:///PATH is not supported yet"
+            raise ValueError(message)
+        parts = urlsplit(self.public_url)
+        if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
+            message = f"public_url: {self.public_url!r} is not a URL; write it as in https://api.example.com"
+            raise ValueError(message)
+        return self
+
+    @property
+    def database(self) -> str:
+        """The database URL in force."""
+        return self.database_url or f"sqlite:///{self.data_dir / 'gateway.db'}"
+
+    @property
+    def issuer(self) -> str:
+        """The issuer of tokens: the public URL without a trailing slash."""
+        return self.public_url.rstrip("/")
+
+
+def load_settings(environ: Mapping[str, str], flags: Mapping[str, str | None] | None = None) -> Settings:
+    """Return the settings in force: flags before variables before defaults. Raise `SettingsError`."""
+    values: dict[str, str] = {}
+    origin: dict[str, str] = {}
+    for name in sorted(environ):
+        if not name.startswith(PREFIX) or IGNORED.fullmatch(name):
+            continue
+        field = name.removeprefix(PREFIX).lower()
+        text = environ[name]
+        if field.endswith("_file") and field.removesuffix("_file") in FROM_FILES:
+            field, text = field.removesuffix("_file"), _read(name, text)
+        if field in NOT_YET and field not in Settings.model_fields:
+            message = f"{name} is set, but {NOT_YET[field]} is not supported yet: unset it"
+            raise SettingsError(message)
+        if field not in Settings.model_fields:
+            raise SettingsError(_unknown(name))
+        if not text.strip():
+            message = f"{name} is set and empty: give it a value, or unset it"
+            raise SettingsError(message)
+        if field in values:
+            message = f"{origin[field]} and {name} are both set: keep one"
+            raise SettingsError(message)
+        values[field], origin[field] = text, name
+    for field, flag in (flags or {}).items():
+        if flag is not None:
+            values[field], origin[field] = flag, f"--{field.replace('_', '-')}"
+    try:
+        return Settings.model_validate(values)
+    except ValidationError as error:
+        raise SettingsError(_explain(error, origin)) from None
+
+
+def _read(name: str, path: str) -> str:
+    try:
+        return Path(path).read_text(encoding="utf-8").rstrip("\r\n")
+    except (OSError, UnicodeDecodeError) as error:
+        message = f"{name}: cannot read {path}: {getattr(error, 'strerror', None) or 'not UTF-8'}"
+        raise SettingsError(message) from None
+
+
+def _unknown(name: str) -> str:
+    known = [PREFIX + field.upper() for field in Settings.model_fields]
+    near = difflib.get_close_matches(name, known, n=1)
+    return f"{name} is not a setting" + (f"; did you mean {near[0]}?" if near else "")
+
+
+def _explain(error: ValidationError, origin: Mapping[str, str]) -> str:
+    messages = []
+    for item in error.errors(include_input=False, include_url=False):
+        text = item["msg"].removeprefix("Value error, ")
+        field = str(item["loc"][0]) if item["loc"] else text.partition(":")[0]
+        text = text if item["loc"] else text.partition(": ")[2]
+        messages.append(f"{origin.get(field, field)}: {text}")
+    return "; ".join(messages)

@@ -1,0 +1,1 @@
+"""Adapters for the ports. Only `gateway.assembly` may import this room."""

@@ -1,0 +1,123 @@
+"""Sessions in SQL. What must be decided once is one conditional UPDATE; the database picks the winner."""
+
+from collections.abc import Sequence
+
+from sqlalchemy import ColumnElement, Row, delete, insert, select, update
+
+from gateway.ports import ChangeKind, Session
+from gateway.stores.sql.changes import announce
+from gateway.stores.sql.database import Database
+from gateway.stores.sql.tables import sessions, users
+
+
+class SqlSessionStore:
+    """Sessions as one table."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def add(self, session: Session) -> None:
+        """Store a new session, and drop those whose absolute end has passed. Raise `StoreUnavailable`."""
+        async with self._database.write() as connection:
+            await connection.execute(insert(sessions).values(_columns(session)))
+            await connection.execute(delete(sessions).where(sessions.c.expires_at < session.created_at))
+
+    async def find(self, id: str) -> Session | None:
+        """Return a session by id, revoked and expired ones too. Raise `StoreUnavailable`."""
+        async with self._database.read() as connection:
+            row = (await connection.execute(select(sessions).where(sessions.c.id == id))).one_or_none()
+        return None if row is None else _session(row)
+
+    async def advance(self, id: str, *, seen: int, at: float) -> bool:
+        """Move the counter from `seen` to `seen + 1`, unconfirmed. False when somebody else was first, and
+        when the session has ended meanwhile. Raise `StoreUnavailable`."""
+        return await self._updated(
+            (sessions.c.id == id) & (sessions.c.counter == seen) & sessions.c.revoked_at.is_(None),
+            counter=seen + 1,
+            rotated_at=at,
+            last_used_at=at,
+            confirmed=False,
+        )
+
+    async def touch(self, id: str, *, at: float) -> None:
+        """Note a use that did not advance the counter. Raise `StoreUnavailable`."""
+        await self._updated((sessions.c.id == id) & (sessions.c.last_used_at < at), last_used_at=at)
+
+    async def confirm(self, id: str, *, counter: int) -> None:
+        """Note that an access token of this generation has been seen. Raise `StoreUnavailable`."""
+        await self._updated((sessions.c.id == id) & (sessions.c.counter == counter), confirmed=True)
+
+    async def revoke(self, id: str, *, at: float) -> bool:
+        """End a session and announce it; False when it had ended already. Raise `StoreUnavailable`."""
+        async with self._database.write() as connection:
+            ended = await connection.execute(
+                update(sessions)
+                .where((sessions.c.id == id) & sessions.c.revoked_at.is_(None))
+                .values(revoked_at=at),
+            )
+            if ended.rowcount == 0:
+                return False
+            await announce(connection, ChangeKind.SESSION_REVOKED, id, at=at)
+            return True
+
+    async def revoke_all(self, user_id: str, *, at: float) -> Sequence[str]:
+        """End every session of a user, raise the user's epoch and announce both; return the ended ids.
+        Raise `StoreUnavailable`."""
+        async with self._database.write() as connection:
+            ended = await connection.scalars(
+                update(sessions)
+                .where((sessions.c.user_id == user_id) & sessions.c.revoked_at.is_(None))
+                .values(revoked_at=at)
+                .returning(sessions.c.id),
+            )
+            ids = sorted(ended)
+            for session_id in ids:
+                await announce(connection, ChangeKind.SESSION_REVOKED, session_id, at=at)
+            epoch = await connection.scalar(
+                update(users)
+                .where(users.c.id == user_id)
+                .values(epoch=users.c.epoch + 1)
+                .returning(users.c.epoch),
+            )
+            if epoch is not None:
+                await announce(connection, ChangeKind.USER_CHANGED, user_id, at=at, epoch=epoch)
+            return ids
+
+    async def _updated(self, condition: ColumnElement[bool], **values: object) -> bool:
+        async with self._database.write() as connection:
+            result = await connection.execute(update(sessions).where(condition).values(values))
+            return result.rowcount > 0
+
+
+def _columns(session: Session) -> dict[str, object]:
+    return {
+        "id": session.id,
+        "user_id": session.user_id,
+        "key": session.key,
+        "counter": session.counter,
+        "rotated_at": session.rotated_at,
+        "confirmed": session.confirmed,
+        "created_at": session.created_at,
+        "last_used_at": session.last_used_at,
+        "expires_at": session.expires_at,
+        "revoked_at": session.revoked_at,
+        "source_ip": session.source_ip,
+        "user_agent": session.user_agent,
+    }
+
+
+def _session(row: Row[tuple[object, ...]]) -> Session:
+    return Session(
+        id=row.id,
+        user_id=row.user_id,
+        key=row.key,
+        counter=row.counter,
+        rotated_at=row.rotated_at,
+        confirmed=row.confirmed,
+        created_at=row.created_at,
+        last_used_at=row.last_used_at,
+        expires_at=row.expires_at,
+        revoked_at=row.revoked_at,
+        source_ip=row.source_ip,
+        user_agent=row.user_agent,
+    )

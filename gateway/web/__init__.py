@@ -1,0 +1,7 @@
+"""What the listeners share: answers, problems, the state of readiness."""
+
+from gateway.web.answer import NO_STORE, Answer, json_answer
+from gateway.web.problems import problem_for, rate_lines
+from gateway.web.readiness import Readiness
+
+__all__ = ["NO_STORE", "Answer", "Readiness", "json_answer", "problem_for", "rate_lines"]

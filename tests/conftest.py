@@ -1,0 +1,69 @@
+"""What holds for every test: the loop of production, no blocking calls in it, and nothing but loopback."""
+
+import asyncio
+import errno
+import os
+from collections.abc import Callable, Iterator, Mapping
+from ipaddress import ip_address
+from typing import Any
+
+import hypothesis
+import pytest
+import uvloop
+from blockbuster import BlockBuster
+
+# A loaded machine is slow; that is no defect of what is tested.
+hypothesis.settings.register_profile("gateway", deadline=None)
+hypothesis.settings.load_profile("gateway")
+
+# A developer's own settings must not reach the tests.
+for _name in [name for name in os.environ if name.startswith("GATEWAY_") and "_TEST_" not in name]:
+    del os.environ[_name]
+
+
+class LoopbackLoop(uvloop.Loop):
+    """The loop that the gateway runs on, in a network that ends at this machine."""
+
+    async def create_connection(  # type: ignore[override] # the host is all that matters here
+        self,
+        protocol_factory: Callable[[], asyncio.BaseProtocol],
+        host: str | None = None,
+        *args: Any,
+        **kw: Any,
+    ) -> tuple[asyncio.Transport, asyncio.BaseProtocol]:
+        """Connect to this machine; any other is unreachable."""
+        if host is not None and not _is_loopback(host):
+            raise OSError(errno.ENETUNREACH, f"tests stay on loopback, {host} is not there")
+        return await super().create_connection(protocol_factory, host, *args, **kw)  # type: ignore[return-value]
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def pytest_asyncio_loop_factories() -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """Run every asynchronous test on the loop of production."""
+    return {"uvloop": LoopbackLoop}
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_blocking_calls() -> Iterator[None]:
+    """A call that waits, made by the gateway while a loop runs, fails.
+
+    Files are left out: a start reads its configuration, and the audit spool is written from the loop on
+    purpose. So are locks, which are held for moments only.
+    """
+    watch = BlockBuster("gateway")
+    watched = [
+        function
+        for name, function in watch.functions.items()
+        if name.startswith(("time.", "socket.", "ssl.", "sqlite3.", "builtins."))
+    ]
+    for function in watched:
+        function.activate()
+    yield
+    for function in watched:
+        function.deactivate()

@@ -1,0 +1,134 @@
+"""What every user store does."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from databases import DATABASES, open_database
+
+from gateway.ports import AuditUnavailable, StoreUnavailable, Taken, User, UserStore
+from gateway.stores.sql import Database, SqlUserStore
+
+ADA = User(
+    id="usr_1",
+    username="Ada",
+    email="Ada@Example.com",
+    password_hash="v1$hash",
+    roles=frozenset({"customer", "support"}),
+    epoch=0,
+    created_at=1000.25,
+    verified_at=1001.5,
+)
+BOB = replace(ADA, id="usr_2", username="bob", email=None, roles=frozenset(), verified_at=None)
+
+
+@pytest.fixture(params=DATABASES)
+async def database(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Database]:
+    async with open_database(request.param, tmp_path) as opened:
+        yield opened
+
+
+@pytest.fixture
+def users(database: Database) -> UserStore:
+    return SqlUserStore(database)
+
+
+async def test_an_account_comes_back_as_it_was_stored(users: UserStore) -> None:
+    await users.add(ADA)
+    await users.add(BOB)
+    assert await users.find("usr_1") == ADA
+    assert await users.find("usr_2") == BOB
+    assert await users.find("usr_3") is None
+
+
+@pytest.mark.parametrize("login", ["ada", "ada@example.com"])
+async def test_an_account_is_found_by_canonical_name_or_address(users: UserStore, login: str) -> None:
+    await users.add(ADA)
+    assert await users.find_by_login(login) == ADA
+
+
+@pytest.mark.parametrize("login", ["Ada", "nobody", "", "ada'--", "ada\x00", "%", "ad_"])
+async def test_other_names_find_nothing(users: UserStore, login: str) -> None:
+    await users.add(ADA)
+    assert await users.find_by_login(login) is None
+
+
+@pytest.mark.parametrize("username", ["Ada", "ADA", "ａｄａ"])
+async def test_a_user_name_that_is_compared_as_equal_is_taken(users: UserStore, username: str) -> None:
+    await users.add(ADA)
+    with pytest.raises(Taken) as taken:
+        await users.add(replace(BOB, username=username))
+    assert taken.value.field == "username"
+    assert await users.find("usr_2") is None
+
+
+async def test_an_address_that_is_compared_as_equal_is_taken(users: UserStore) -> None:
+    await users.add(ADA)
+    with pytest.raises(Taken) as taken:
+        await users.add(replace(BOB, email="ADA@example.COM"))
+    assert taken.value.field == "email"
+
+
+async def test_many_accounts_may_have_no_address(users: UserStore) -> None:
+    await users.add(BOB)
+    await users.add(replace(BOB, id="usr_3", username="carl"))
+    assert [user.username for user in await users.list()] == ["bob", "carl"]
+
+
+async def test_an_id_is_never_given_twice(users: UserStore) -> None:
+    await users.add(ADA)
+    with pytest.raises(StoreUnavailable):
+        await users.add(replace(BOB, id=ADA.id))
+    assert await users.find(ADA.id) == ADA
+
+
+async def test_of_two_accounts_at_once_with_one_name_one_is_made(users: UserStore) -> None:
+    results = await asyncio.gather(
+        *(users.add(replace(ADA, id=f"usr_{number}")) for number in range(8)), return_exceptions=True
+    )
+    assert sum(result is None for result in results) == 1
+    assert sum(isinstance(result, Taken) for result in results) == 7
+    assert len(await users.list()) == 1
+
+
+async def test_nothing_is_stored_when_it_cannot_be_written_down(users: UserStore) -> None:
+    async def fail() -> None:
+        raise AuditUnavailable("the audit trail cannot record")
+
+    with pytest.raises(AuditUnavailable):
+        await users.add(ADA, before_commit=fail)
+    assert await users.list() == []
+    await users.add(ADA)
+    assert await users.find(ADA.id) == ADA
+
+
+async def test_what_is_refused_is_not_written_down(users: UserStore) -> None:
+    written = []
+
+    async def write() -> None:
+        written.append(1)
+
+    await users.add(ADA, before_commit=write)
+    with pytest.raises(Taken):
+        await users.add(replace(ADA, id="usr_9"), before_commit=write)
+    assert written == [1]
+
+
+async def test_a_password_hash_is_replaced(users: UserStore) -> None:
+    await users.add(ADA)
+    await users.update_password_hash(ADA.id, "v1$other", instead_of="v1$hash")
+    assert await users.find(ADA.id) == replace(ADA, password_hash="v1$other")
+
+
+async def test_a_password_that_was_changed_meanwhile_stays_changed(users: UserStore) -> None:
+    await users.add(ADA)
+    await users.update_password_hash(ADA.id, "v1$other", instead_of="v1$older")
+    assert await users.find(ADA.id) == ADA
+
+
+async def test_accounts_are_listed_by_name(users: UserStore) -> None:
+    await users.add(BOB)
+    await users.add(ADA)
+    assert await users.list() == [ADA, BOB]

@@ -1,0 +1,97 @@
+"""The example of the public contract: every key of it is known, and what is wrong with it is only that some
+parts are not enforced yet."""
+
+from pathlib import Path
+
+from gateway.config import Loaded, Severity, load_configuration
+
+CONTRACT = Path(__file__).parents[2] / "golden" / "config" / "contract"
+
+
+def _load(folder: Path, **environ: str) -> Loaded:
+    upstreams = (CONTRACT / "upstreams.yaml").read_text()
+    # The example names its secrets by absolute paths.
+    for directory in ("/run/secrets", "/etc/gateway"):
+        (folder / directory[1:]).mkdir(parents=True)
+        upstreams = upstreams.replace(directory, f"{folder}{directory}")
+    (folder / "run/secrets/profiles-token").write_text("token-of-the-example\n")
+    for name in ("run/secrets/p.crt", "run/secrets/p.key", "etc/gateway/ca.pem"):
+        (folder / name).write_text("PEM\n")
+    (folder / "upstreams.yaml").write_text(upstreams)
+    return load_configuration(CONTRACT / "policies.yaml", folder / "upstreams.yaml", environ=environ)
+
+
+def test_only_what_is_not_supported_yet_is_wrong_with_the_example(tmp_path: Path) -> None:
+    loaded = _load(tmp_path, REPORTS_URL="http://reports.internal:8080")
+    assert {each.code for each in loaded.findings if each.severity is Severity.ERROR} == {"E190"}
+    assert loaded.snapshot is None
+    assert loaded.tally.routes == 8
+    assert loaded.tally.upstreams == 3
+
+
+def test_the_example_says_itself_what_is_missing(tmp_path: Path) -> None:
+    loaded = _load(tmp_path)
+    (missing,) = [each for each in loaded.findings if each.code == "E013"]
+    assert missing.message == (
+        "the environment variable REPORTS_URL is not set: REPORTS_URL must point at the report service"
+    )
+
+
+def test_the_example_loads_without_its_unsupported_parts(tmp_path: Path) -> None:
+    """Every line with such a part is taken away, and what is left is a whole configuration."""
+    upstreams = "\n".join(
+        line.split("  #")[0]
+        for line in (CONTRACT / "upstreams.yaml").read_text().splitlines()
+        if not line.strip().startswith(
+            ("balance:", "health:", "outlier:", "circuit:", "tls:", "rewrite:", "paths:")
+        )
+    )
+    upstreams = upstreams.replace("https://profiles", "http://profiles").replace(
+        "/run/secrets", str(tmp_path)
+    )
+    (tmp_path / "profiles-token").write_text("t")
+    gone = (
+        "corporate:",
+        "machines:",
+        "grants:",
+        "- {role:",
+        "email_verification:",
+        "password:",
+        "login:",
+        "networks: [office]",
+        "block:",
+        "cors:",
+        "limits: [{limit: 10/min, per: client_ip}",
+        "audit:",
+        "mfa:",
+        "mode:",
+        "encrypt_response:",
+        "- {id: old",
+    )
+    policies = "\n".join(
+        line
+        for line in (CONTRACT / "policies.yaml").read_text().splitlines()
+        if not line.strip().startswith(gone)
+    )
+    policies = policies.replace(", accuracy: leased", "").replace(
+        ", websocket: {origins: [https://app.example.com]}", ""
+    )
+    policies = policies.replace("[gateway, corporate]", "[gateway]").replace(
+        "[machines, corporate]", "[gateway]"
+    )
+    (tmp_path / "upstreams.yaml").write_text(upstreams)
+    (tmp_path / "policies.yaml").write_text(policies)
+    loaded = load_configuration(
+        tmp_path / "policies.yaml", tmp_path / "upstreams.yaml", environ={"REPORTS_URL": "http://reports"}
+    )
+    assert [str(each) for each in loaded.findings if each.severity is Severity.ERROR] == []
+    assert loaded.snapshot is not None
+    assert set(loaded.snapshot.plans) == {
+        "health",
+        "orders-list",
+        "orders-item",
+        "orders-refund",
+        "profile",
+        "reports",
+        "feed",
+    }

@@ -1,0 +1,154 @@
+"""What the grammar knows and the gateway cannot enforce is a finding, each named; the rest of it is not."""
+
+from collections.abc import Callable
+
+import pytest
+
+from gateway.config import Loaded, Severity
+
+Load = Callable[..., Loaded]
+
+_CHANGE = "    body: {max_request: unlimited}\n"
+
+
+def _found(loaded: Loaded) -> list[str]:
+    return [each.code for each in loaded.findings if each.severity is Severity.ERROR]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("    mfa: {max_age: 10min}\n", "second factor"),
+        ("    also: [keys]\n", "second credential"),
+        ("    mode: {shadow_until: 2026-12-31}\n", "trial"),
+        ("    websocket: true\n", "WebSocket"),
+        ("    websocket: {origins: [https://app.example.com]}\n", "WebSocket"),
+        ("    encrypt_response: {key: reports}\n", "encryption"),
+        ("    decrypt_request: {key: reports}\n", "decryption"),
+        ("    encrypt_fields: {response: [a.b]}\n", "encryption of single fields"),
+        ("    encrypt_fields: [a]\n", "encryption of single fields"),
+        ("    streams: {on_expiry: keep}\n", "long answers"),
+        ("    cors: {origins: [https://app.example.com]}\n", "CORS"),
+    ],
+)
+def test_a_key_of_a_route_that_is_not_enforced_is_refused(
+    load: Load, policies: str, text: str, words: str
+) -> None:
+    loaded = load(policies.replace(_CHANGE, _CHANGE + text))
+    assert _found(loaded) == ["E190"]
+    assert words in loaded.findings[0].message or any(words in each.message for each in loaded.findings)
+    assert loaded.snapshot is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "grants:\n  - {role: support, from: [gateway], when: {claims.groups: {has: helpdesk}}}\n",
+        "audit: {mask: {fields: [query.token], visible: 3}}\n",
+    ],
+)
+def test_a_section_that_is_not_enforced_is_refused(load: Load, policies: str, text: str) -> None:
+    assert _found(load(policies + text)) == ["E190"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("registration: open", "registration: invite"),
+        ("registration: open", "registration: open\n  email_verification: required"),
+        ("registration: open", "registration: open\n  password: {reject_common: true}"),
+        ("registration: open", "registration: open\n  login: {networks: [office]}"),
+        ("registration: open", "registration: open\n  login: {limits: [{limit: 5/15min, per: username}]}"),
+        ("registration: open", "registration: open\n  login: {block: {failures: 3, within: 5min, for: 1h}}"),
+        ("authn: [gateway, keys]", "authn: [gateway, keys]\n  cors: {origins: [https://a.example]}"),
+        (
+            "kind: gateway_jwt}",
+            "kind: gateway_jwt}\n  c: {kind: jwt, issuer: https://a.example, audience: [a]}",
+        ),
+        (
+            "kind: gateway_jwt}",
+            'kind: gateway_jwt}\n  c: {kind: jwt, issuer: https://a.example, audience: [a], secret: "${S}"}',
+        ),
+        ("kind: gateway_jwt}", "kind: gateway_jwt}\n  m: {kind: mtls, subject: san_uri}"),
+        ("{limit: 5/15min, per: all}", "{in_flight: 5, per: all}"),
+        ("{limit: 5/15min, per: all}", "{limit: 5/15min, per: all, accuracy: leased}"),
+        ("{limit: 5/15min, per: all}", "{limit: 5/15min, per: all, on_store_error: open}"),
+        ("{limit: 5/15min, per: all}", "{limit: 5/15min, per: all, on_store_error: closed}"),
+        ("{limit: 5/15min, per: all}", "{limit: 5/15min, per: all, shadow: true}"),
+        ("{limit: 5/15min, per: all}", "{limit: 5/month, per: all}"),
+        ("{limit: 5/15min, per: all}", "{limit: 5/15min, per: username}"),
+        ("{limit: 5/15min, per: all}", "{limit: 5/15min, per: [route, username]}"),
+        ("limit: 120/min, per: principal", "limit: 120/month, per: principal"),
+        ("limit: 300/min, per: principal", "limit: 300/min, per: principal, shadow: true"),
+        ("client.ip: {in_network: office}", "client.cert.san_dns: {present: true}"),
+        ("upstream: reports, require: authenticated", "respond: {status: 308}, require: authenticated"),
+    ],
+)
+def test_a_policy_that_is_not_enforced_is_refused(load: Load, policies: str, old: str, new: str) -> None:
+    assert old in policies
+    assert _found(load(policies.replace(old, new))) == ["E190"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "balance: least_requests",
+        "balance: random_two",
+        "balance: {hash: claims.sub}",
+        "health: {path: /healthz}",
+        "outlier: {consecutive_errors: 5}",
+        "circuit: {max_concurrent: 3}",
+        "tls: {server_name: a}",
+        "rewrite: {strip_prefix: /a}",
+        "paths: {allow: [semicolon]}",
+    ],
+)
+def test_a_key_of_an_upstream_that_is_not_enforced_is_refused(load: Load, upstreams: str, text: str) -> None:
+    assert _found(load(upstreams=upstreams.replace("    pool:", f"    {text}\n    pool:"))) == ["E190"]
+    if text.split(":", maxsplit=1)[0] in {"health", "outlier", "circuit"}:
+        assert _found(
+            load(upstreams=upstreams.replace("  timeouts: {idle", f"  {text}\n  timeouts: {{idle"))
+        ) == ["E190"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("max: 0,", "retry_on: [connect_failure, 502],"),
+        ("max: 0,", "retry_on: [503],"),
+        ("http://orders-1.internal:8080", "https://orders-1.internal"),
+        ("http://orders-1.internal:8080", "unix:/run/orders.sock"),
+    ],
+)
+def test_an_upstream_that_cannot_be_talked_to_as_written_is_refused(
+    load: Load, upstreams: str, old: str, new: str
+) -> None:
+    assert _found(load(upstreams=upstreams.replace(old, new))) == ["E190"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (_CHANGE, _CHANGE + "    websocket: false\n"),
+        ("{limit: 5/15min, per: all}", "{limit: 5/15min, per: all, accuracy: exact, on_store_error: local}"),
+        ("{limit: 5/15min, per: all}", "{limit: 5/15min, per: all, shadow: false, cost: 2}"),
+        ("registration: open", "registration: closed\n  email_verification: off\n  login: {}"),
+        ("registration: open", "registration: open\n  password: {min_length: 16, reject_common: false}"),
+        (
+            "registration: open",
+            "registration: open\n  tokens: {access: 5min, refresh_idle: 1d, refresh_absolute: 2d, reuse_grace: 0s}",
+        ),
+    ],
+)
+def test_what_switches_something_off_or_is_enforced_is_taken(
+    load: Load, policies: str, old: str, new: str
+) -> None:
+    assert old in policies
+    assert load(policies.replace(old, new)).snapshot is not None
+
+
+def test_round_robin_and_connect_failures_are_supported(load: Load, upstreams: str) -> None:
+    text = upstreams.replace("    pool:", "    balance: round_robin\n    pool:").replace(
+        "max: 0,", "max: 2, retry_on: [connect_failure],"
+    )
+    assert load(upstreams=text).snapshot is not None

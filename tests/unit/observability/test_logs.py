@@ -1,0 +1,49 @@
+"""What goes to the log, and what never does."""
+
+import json
+import logging
+from collections.abc import Iterator
+
+import pytest
+import structlog
+
+from gateway.observability import log, set_up_logs
+
+
+@pytest.fixture(autouse=True)
+def _logs_of_others() -> Iterator[None]:
+    handlers, level = logging.root.handlers[:], logging.root.level
+    yield
+    structlog.reset_defaults()
+    logging.root.handlers, logging.root.level = handlers, level
+
+
+def fail(token: str) -> None:
+    raise ZeroDivisionError(f"after {len(token)}")
+
+
+@pytest.mark.parametrize("form", ["json", "text"])
+def test_a_traceback_shows_no_variables(form: str, capsys: pytest.CaptureFixture[str]) -> None:
+    set_up_logs(level="info", form=form)
+    token = "a-very-secret-token"
+    try:
+        fail(token)
+    except ZeroDivisionError as error:
+        log.error("request_failed", exc_info=error)
+    written = capsys.readouterr().out
+    assert "ZeroDivisionError" in written
+    assert token not in written
+
+
+def test_json_is_one_line_with_event_level_and_time(capsys: pytest.CaptureFixture[str]) -> None:
+    set_up_logs(level="info", form="json")
+    log.info("serving", listen="127.0.0.1:1")
+    line = json.loads(capsys.readouterr().out)
+    assert (line["event"], line["level"], line["listen"]) == ("serving", "info", "127.0.0.1:1")
+    assert line["timestamp"].endswith("Z")
+
+
+def test_what_is_below_the_level_is_not_written(capsys: pytest.CaptureFixture[str]) -> None:
+    set_up_logs(level="warning", form="json")
+    log.info("serving")
+    assert capsys.readouterr().out == ""

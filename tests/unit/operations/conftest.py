@@ -1,0 +1,5 @@
+"""Operations work on the same parts as the accounts do."""
+
+from unit.accounts.conftest import clock, house, secret
+
+__all__ = ["clock", "house", "secret"]

@@ -1,0 +1,33 @@
+"""Every fault has its problem."""
+
+import pytest
+
+from gateway.model import STATUS_AND_TITLE, Reason
+from gateway.proxy import Fault, UpstreamFault, reason_for
+
+
+def test_every_fault_becomes_a_problem() -> None:
+    for fault in Fault:
+        status, _ = STATUS_AND_TITLE[reason_for(fault)]
+        assert status in (408, 502, 503, 504)
+
+
+@pytest.mark.parametrize(
+    ("fault", "reason"),
+    [
+        (Fault.NO_UPSTREAM, Reason.UPSTREAM_UNREACHABLE),
+        (Fault.CONNECT, Reason.UPSTREAM_UNREACHABLE),
+        (Fault.CONNECT_TIMEOUT, Reason.UPSTREAM_TIMEOUT),
+        (Fault.RESPONSE_HEAD_TIMEOUT, Reason.UPSTREAM_TIMEOUT),
+        (Fault.RESPONSE_HEAD, Reason.UPSTREAM_PROTOCOL_ERROR),
+        (Fault.POOL_FULL, Reason.OVERLOADED),
+    ],
+)
+def test_the_client_is_told_what_kind_of_failure_it_was(fault: Fault, reason: Reason) -> None:
+    assert reason_for(fault) is reason
+
+
+def test_a_fault_says_what_and_where() -> None:
+    fault = UpstreamFault(Fault.CONNECT, "10.0.0.1:80: refused")
+    assert str(fault) == "connect: 10.0.0.1:80: refused"
+    assert str(UpstreamFault(Fault.CONNECT)) == "connect"

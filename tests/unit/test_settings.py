@@ -1,0 +1,79 @@
+"""Settings: flags before variables before defaults, and no typo taken for a default."""
+
+from pathlib import Path
+
+import pytest
+
+from gateway.settings import Listen, SettingsError, load_settings
+
+
+def test_the_defaults_are_those_of_the_reference() -> None:
+    settings = load_settings({})
+    assert str(settings.listen) == "127.0.0.1:8000"
+    assert str(settings.admin_listen) == "127.0.0.1:8001"
+    assert settings.database == "sqlite:///data/gateway.db"
+    assert (settings.drain_timeout, settings.max_target_bytes, settings.keepalive_timeout) == (
+        30.0,
+        8192,
+        75.0,
+    )
+
+
+def test_flags_come_before_variables() -> None:
+    settings = load_settings({"GATEWAY_DATA_DIR": "/a"}, {"data_dir": "/b", "listen": None})
+    assert settings.data_dir == Path("/b")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("[::]:8000", Listen(host="::", port=8000)),
+        ("localhost:80", Listen(host="localhost", port=80)),
+        ("unix:/run/g.sock", Listen(path="/run/g.sock")),
+    ],
+)
+def test_listeners_are_read_and_written_back(text: str, expected: Listen) -> None:
+    assert load_settings({"GATEWAY_LISTEN": text}).listen == expected
+    assert str(expected) == text
+
+
+@pytest.mark.parametrize(
+    ("environ", "words"),
+    [
+        ({"GATEWAY_LISTN": "x"}, ["GATEWAY_LISTN is not a setting", "GATEWAY_LISTEN"]),
+        ({"GATEWAY_LISTEN": "8000"}, ["GATEWAY_LISTEN: '8000'", "HOST:PORT"]),
+        ({"GATEWAY_LISTEN": "h:70000"}, ["GATEWAY_LISTEN"]),
+        ({"GATEWAY_DRAIN_TIMEOUT": "30"}, ["GATEWAY_DRAIN_TIMEOUT: '30'", "10s"]),
+        ({"GATEWAY_MAX_TARGET_BYTES": "8kb"}, ["GATEWAY_MAX_TARGET_BYTES", "8KiB"]),
+        ({"GATEWAY_TRUSTED_PROXIES": "10.0.0.1/8"}, ["GATEWAY_TRUSTED_PROXIES", "10.0.0.1/8"]),
+        ({"GATEWAY_DATA_DIR": ""}, ["GATEWAY_DATA_DIR", "empty"]),
+        ({"GATEWAY_WORKERS": "4"}, ["GATEWAY_WORKERS", "not supported yet"]),
+        ({"GATEWAY_TLS_CERT": "/x"}, ["GATEWAY_TLS_CERT", "not supported yet"]),
+        ({"GATEWAY_REDIS_URL": "redis://x"}, ["GATEWAY_REDIS_URL", "not supported yet"]),
+        (
+            {"GATEWAY_DATABASE_URL": "postgresql://u:hunter2@h/d"},
+            ["GATEWAY_DATABASE_URL", "not supported yet"],
+        ),
+        ({"GATEWAY_PUBLIC_URL": "api.example.com"}, ["GATEWAY_PUBLIC_URL", "https://api.example.com"]),
+        ({"GATEWAY_AUDIT_DURABILITY": "maybe"}, ["GATEWAY_AUDIT_DURABILITY", "process"]),
+        ({"GATEWAY_SECRET_FILE": "/nowhere/secret"}, ["GATEWAY_SECRET_FILE", "/nowhere/secret"]),
+        ({"GATEWAY_SECRET": "a" * 40, "GATEWAY_SECRET_FILE": __file__}, ["both set"]),
+    ],
+)
+def test_a_mistake_names_the_setting_and_what_to_write(environ: dict[str, str], words: list[str]) -> None:
+    with pytest.raises(SettingsError) as caught:
+        load_settings(environ)
+    for word in words:
+        assert word in str(caught.value)
+    assert "hunter2" not in str(caught.value)
+
+
+def test_what_kubernetes_injects_and_the_suite_s_own_names_are_ignored() -> None:
+    load_settings({"GATEWAY_PORT": "tcp://1", "GATEWAY_SERVICE_HOST": "h", "GATEWAY_TEST_REDIS_URL": "x"})
+
+
+def test_a_secret_may_come_from_a_file_and_is_never_shown(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("s" * 40 + "\n")
+    settings = load_settings({"GATEWAY_SECRET_FILE": str(tmp_path / "secret")})
+    assert settings.secret == "s" * 40
+    assert "ssss" not in repr(settings)
