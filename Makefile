@@ -16,10 +16,10 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 COMPILE := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	$(if $(UPGRADE),--upgrade) --custom-compile-command "make lock"
 
-.PHONY: help run test test-slow check bench docs lock clean
+.PHONY: help run test test-slow check bench bench-check docs lock clean
 
 help: ## What the words are
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: $(RUN_STAMP) ## Start the gateway in front of a small real service (http://localhost:8000)
 	@exec $(BIN)/python -m gateway demo
@@ -37,8 +37,11 @@ check: $(DEV_STAMP) ## Format, lint, types, floors, generated pages
 	@$(BIN)/lint-imports
 	@$(BIN)/python docs/generate.py --check
 
-bench: $(RUN_STAMP) ## CPU per request beside nginx (needs wrk and nginx)
+bench: $(DEV_STAMP) ## CPU per request beside nginx (needs wrk and nginx)
 	@$(BIN)/python -m bench.run $(BENCH)
+
+bench-check: $(RUN_STAMP) ## What a request costs, against the recorded baseline; BENCH=--record: record it
+	@$(BIN)/python -m bench.check $(BENCH)
 
 docs: $(DEV_STAMP) ## Write docs/reference and schemas from the code
 	@$(BIN)/python docs/generate.py

@@ -14,6 +14,7 @@ import typer.main
 from gateway.cli.main import app
 from gateway.config import json_schema
 from gateway.model import STATUS_AND_TITLE, Reason
+from gateway.observability import families
 from gateway.settings import FROM_FILES, NOT_YET, PREFIX, Settings, TrustedProxies
 
 ROOT = Path(__file__).parents[1]
@@ -42,6 +43,20 @@ log, in the audit record and in the field `X-Request-Id`. The slug is the record
 
 | slug | status | title |
 |---|---|---|"""
+
+METRICS = """\
+# Metrics
+
+`GET /metrics` on the operators' listener, in the text format of Prometheus, or as OpenMetrics for whom
+accepts `application/openmetrics-text`. One page for all processes of a gateway: counters are sums that do not
+fall when a process is replaced; what makes no sum has the label `worker`. A series appears when there is
+something to count.
+
+No label has a value that a client chose: `route`, `upstream` and `limit` are names of the configuration,
+everything else comes from tables of the program.
+
+| metric | kind | labels | meaning |
+|---|---|---|---|"""
 
 
 def settings_page() -> str:
@@ -82,6 +97,21 @@ def problems_page() -> str:
     return "\n".join([PROBLEMS, *rows, ""])
 
 
+def metrics_page() -> str:
+    """Return the table of metrics, and the buckets of the histograms."""
+    rows = [
+        f"| `{name}` | {family.kind.value} | {', '.join(f'`{label}`' for label in family.all_labels)} "
+        f"| {family.help} |"
+        for name, family in families.FAMILIES.items()
+    ]
+    bounds = [
+        f"* `{name}`: {', '.join(f'{bound:g}' for bound in family.bounds)}"
+        for name, family in families.FAMILIES.items()
+        if family.bounds
+    ]
+    return "\n".join([METRICS, *rows, "", "Upper bounds of the buckets, in seconds:", "", *bounds, ""])
+
+
 def commands_page() -> str:
     """Return every command with its options."""
     root: Any = typer.main.get_command(app)
@@ -115,6 +145,7 @@ def _commands(path: str, command: Any) -> Iterator[tuple[str, Any]]:
 
 PAGES: Mapping[str, Callable[[], str]] = {
     "docs/reference/commands.md": lambda: NOTE + commands_page(),
+    "docs/reference/metrics.md": lambda: NOTE + metrics_page(),
     "docs/reference/problems.md": lambda: NOTE + problems_page(),
     "docs/reference/settings.md": lambda: NOTE + settings_page(),
     "schemas/policies-v1.json": lambda: json_schema("policies"),

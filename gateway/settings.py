@@ -5,12 +5,13 @@ name or a value that does not parse stops the start: a typo must not silently me
 """
 
 import difflib
+import os
 import re
 from collections.abc import Mapping
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated, Literal, Self
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
@@ -20,7 +21,6 @@ FROM_FILES = frozenset({"secret", "database_url", "redis_url", "smtp_url"})
 IGNORED = re.compile(r"GATEWAY_(TEST_.*|SERVICE_.*|PORT|PORT_.*)")
 """The suite's own variables, and what Kubernetes injects into every container of a service `gateway`."""
 NOT_YET = {
-    "workers": "more than one process",
     "tls_cert": "TLS on the clients' listener",
     "tls_key": "TLS on the clients' listener",
     "tls_client_ca": "client certificates",
@@ -61,6 +61,19 @@ def _size(value: object) -> object:
         message = f"{value!r} is not a size; write a number with a unit, as in 8KiB or 1MiB"
         raise ValueError(message)
     return int(match[1]) * _BYTES[match[2]]
+
+
+def _processes(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    if value == "auto":
+        from gateway.workers import usable_cores  # noqa: PLC0415 - commands have no processes to start
+
+        return usable_cores()
+    if not re.fullmatch(r"[0-9]{1,4}", value):
+        message = f"{value!r} is not a number of processes; write a number, or auto"
+        raise ValueError(message)
+    return int(value)
 
 
 class Listen(BaseModel):
@@ -140,15 +153,29 @@ class Settings(BaseModel):
         Path("data"), description="Audit spool, SQLite file, generated secret; created with mode 0700."
     )
     database_url: str = Field(
-        "", description="`sqlite:///PATH`; default: `gateway.db` in the data directory."
+        "",
+        repr=False,
+        description=(
+            "`sqlite:///PATH`, or `postgresql://USER:PASSWORD@HOST/NAME` with the parameters of libpq as in "
+            "`?sslmode=verify-full`; default: `gateway.db` in the data directory."
+        ),
     )
-    redis_url: str = Field("memory://", description="Counters: `memory://` keeps them in this process.")
+    redis_url: str = Field(
+        "memory://",
+        repr=False,
+        description=(
+            "Counters: `memory://` keeps them in this process; `redis://`, `rediss://` (TLS) or `unix://` "
+            "shares them between processes."
+        ),
+    )
     secret: str | None = Field(
         None,
         repr=False,
         description="Master secret, at least 32 characters; default: generated once into the data directory.",
     )
-    workers: str = Field("1", description="Processes.")
+    workers: Annotated[int, BeforeValidator(_processes)] = Field(
+        1, ge=1, le=1024, description="Processes, or `auto`: one for each core that may be used."
+    )
     public_url: str = Field(
         "http://localhost:8000", description="Issuer of tokens; never taken from a request."
     )
@@ -173,15 +200,12 @@ class Settings(BaseModel):
     )
 
     @model_validator(mode="after")
-    def _refuse_what_is_not_there(self) -> Self:
-        if self.workers != "1":
-            message = f"workers: {self.workers!r} is not supported yet; this version runs one process"
-            raise ValueError(message)
-        if self.redis_url != "memory://":
-            message = "redis_url: anything but memory:// is not supported yet"
-            raise ValueError(message)
-        if self.database_url and not self.database_url.startswith("sqlite:///"):
-            message = "database_url: anything but sqlite:///PATH is not supported yet"
+    def _check_together(self) -> Self:
+        if self.workers > 1 and not self.is_shared:
+            message = (
+                f"workers: {self.workers} processes would each count limits for themselves, and let "
+                f"{self.workers} times as much through: name a Redis with GATEWAY_REDIS_URL, or run 1"
+            )
             raise ValueError(message)
         parts = urlsplit(self.public_url)
         if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
@@ -190,9 +214,20 @@ class Settings(BaseModel):
         return self
 
     @property
+    def is_shared(self) -> bool:
+        """Whether the counters are shared between processes."""
+        return self.redis_url != "memory://"
+
+    @property
+    def is_embedded(self) -> bool:
+        """Whether the database is a file of this host."""
+        return self.database.startswith("sqlite:")
+
+    @property
     def database(self) -> str:
         """The database URL in force."""
-        return self.database_url or f"sqlite:///{self.data_dir / 'gateway.db'}"
+        # What is special in a URL may well be in a path.
+        return self.database_url or f"sqlite:///{quote(os.fsencode(self.data_dir / 'gateway.db'))}"
 
     @property
     def issuer(self) -> str:

@@ -9,8 +9,10 @@ from typing import Any
 
 import hypothesis
 import pytest
+import structlog
 import uvloop
 from blockbuster import BlockBuster
+from support import servers
 
 # A loaded machine is slow; that is no defect of what is tested.
 hypothesis.settings.register_profile("gateway", deadline=None)
@@ -47,6 +49,24 @@ def _is_loopback(host: str) -> bool:
 def pytest_asyncio_loop_factories() -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
     """Run every asynchronous test on the loop of production."""
     return {"uvloop": LoopbackLoop}
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say which servers the tests ran on."""
+    if used := servers.versions():
+        terminalreporter.write_line("servers: " + ", ".join(used))
+
+
+def pytest_unconfigure() -> None:
+    """End the servers that tests shared, and wait for it."""
+    servers.end_servers()
+
+
+@pytest.fixture(autouse=True)
+def _log_as_before() -> Iterator[None]:
+    """A test that sets up logs, itself or through what it runs, leaves the others theirs."""
+    yield
+    structlog.reset_defaults()
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -1,30 +1,50 @@
-"""The operators' listener: health and readiness. Everything else is a problem, 404 or 405."""
+"""The operators' listener: health, readiness, metrics. Everything else is a problem, 404 or 405."""
 
+import asyncio
 import uuid
 from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
 from gateway.model import Reason, Refusal
-from gateway.observability import log
-from gateway.web import Answer, Readiness, json_answer, problem_for
+from gateway.observability import MetricsState, exposition, log
+from gateway.web import NO_STORE, Answer, json_answer, problem_for
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-def operators_application(readiness: Readiness) -> web.Application:
-    """Return the application of the operators' listener."""
+def operators_application(
+    *,
+    readiness: Callable[[], tuple[int, dict[str, object]]],
+    metrics: Callable[[], MetricsState],
+    is_alive: Callable[[], bool] = lambda: True,
+) -> web.Application:
+    """Return the application of the operators' listener.
+
+    `readiness` gives the status and the body of `/readyz`; `metrics` gives what `/metrics` shows, and is
+    called on the event loop. `is_alive` says whether `/healthz` is 200: not when only another start helps.
+    """
 
     async def healthz(_request: web.Request) -> web.Response:
-        return _response(json_answer(200, {"status": "alive"}))
+        return _response(
+            json_answer(200, {"status": "alive"}) if is_alive() else json_answer(503, {"status": "stuck"})
+        )
 
     async def readyz(_request: web.Request) -> web.Response:
-        status, body = readiness.report()
+        status, body = readiness()
         return _response(json_answer(status, body))
+
+    async def scrape(request: web.Request) -> web.Response:
+        accept = ",".join(request.headers.getall("Accept", []))
+        # Only taking the state is the loop's business; the text takes ten times as long.
+        body, media_type = await asyncio.to_thread(exposition, metrics(), accept)
+        lines = ((b"Content-Type", media_type.encode()), NO_STORE)
+        return _response(Answer(status=200, lines=lines, body=body))
 
     application = web.Application(middlewares=[_problems])
     application.router.add_get("/healthz", healthz)
     application.router.add_get("/readyz", readyz)
+    application.router.add_get("/metrics", scrape)
     return application
 
 

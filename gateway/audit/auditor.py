@@ -1,5 +1,6 @@
 """Writes down what was decided, how it ended, and what else happened. Nothing is answered before that."""
 
+from collections import Counter
 from collections.abc import Awaitable
 
 from gateway.audit import redact
@@ -9,6 +10,7 @@ from gateway.model import (
     Completion,
     Decision,
     Event,
+    EventKind,
     Permit,
     Principal,
     Reason,
@@ -27,6 +29,8 @@ class Auditor:
     def __init__(self, spool: Spool, clock: Clock) -> None:
         self.missing = 0
         """Completions that could not be written."""
+        self.events: Counter[EventKind] = Counter()
+        """Events taken, by kind."""
         self._spool = spool
         self._append = spool.append
         self._flushed = spool.flushed
@@ -122,6 +126,7 @@ class Auditor:
         if event.attributes:
             record["attributes"] = redact.attributes(event.attributes)
         self._append(self._identified(record, event.actor))
+        self.events[event.kind] += 1
         await self._flushed()
 
     def unreadable(

@@ -1,6 +1,7 @@
 """Ships the spool to where the trail is kept. Runs beside the traffic and never in its way."""
 
 import asyncio
+import time
 from asyncio import to_thread
 from contextlib import suppress
 from typing import Final
@@ -32,12 +33,26 @@ class Deliverer:
     def __init__(self, backlog: Backlog, sink: AuditSink, events: Events) -> None:
         self.shipped = 0
         """Records shipped by this process."""
+        self.lost = 0
+        """Records found missing, or put aside because the sink takes them never."""
+        self.spool_bytes = 0
+        """What the logs took on the disk at the last look."""
         self.failing: str | None = None
         """Why the sink takes nothing at the moment, None when it does."""
         self._backlog = backlog
         self._sink = sink
         self._events = events
         self._acked: dict[str, int] = {}
+        self._caught_up = time.monotonic()
+
+    @property
+    def lag(self) -> float:
+        """Seconds since a look began after which nothing was left: below one when all is well."""
+        return time.monotonic() - self._caught_up
+
+    def shipped_upto(self, writer: str) -> int:
+        """Return the number of a writer's newest record that is known to be shipped, 0 when none is."""
+        return self._acked.get(writer, 0)
 
     async def run(self) -> None:
         """Ship until cancelled. A sink or a disk that fails is tried again for ever, more slowly."""
@@ -61,6 +76,7 @@ class Deliverer:
         await self._look(to_the_end=True)
 
     async def _look(self, *, to_the_end: bool) -> None:
+        began = time.monotonic()
         damage: OSError | None = None
         for writer in await to_thread(self._backlog.writers):
             try:
@@ -68,8 +84,10 @@ class Deliverer:
             except OSError as error:
                 # One log that the disk does not give back must not hold up the others.
                 damage = error
+        self.spool_bytes = await to_thread(self._backlog.size)
         if damage is not None:
             raise damage
+        self._caught_up = began
 
     async def _drain(self, writer: str, *, to_the_end: bool) -> None:
         moved = writer not in self._acked
@@ -114,12 +132,14 @@ class Deliverer:
         self._acked[run.writer] = run.last
         if _GAP in record.body:
             # A sink that refuses even this would be told of its refusals for ever.
+            self.lost += 1
             _log().error("audit.gap_refused", file=name, detail=why)
             return
         await self._gap(run.writer, before=run.last + 1, count=1, file=name, detail=why)
 
     async def _gap(self, writer: str, *, before: int, count: int, **more: str) -> None:
         """Write down that `count` records are missing from the trail, before number `before`."""
+        self.lost += count
         attributes: dict[str, str | int | bool | list[str]] = {
             "writer": writer,
             "before": before,

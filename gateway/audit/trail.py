@@ -34,7 +34,9 @@ class WholeTrail:
         """Return where the trail ends now. Raise `StoreUnavailable`."""
         cursors = await self._cursors()
         waiting = await to_thread(_ends, self._unshipped, cursors)
-        return {**await self._shipped.end(), **waiting}
+        # What waited may have been shipped since, and cleared away.
+        shipped = dict(await self._shipped.end())
+        return shipped | {writer: max(end, shipped.get(writer, 0)) for writer, end in waiting.items()}
 
     async def after(self, position: Position, *, limit: int) -> Sequence[StoredRecord]:
         """Return records that came after a position, those of each writer without a gap, about as many as

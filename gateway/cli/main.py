@@ -32,7 +32,7 @@ app.add_typer(audit, name="audit")
 Upstreams = Annotated[str | None, typer.Option(help="The file that says where services are.")]
 Policies = Annotated[str | None, typer.Option(help="The file that says who may, and how often.")]
 DataDir = Annotated[str | None, typer.Option(help="Directory of spool, SQLite file and secret.")]
-DatabaseUrl = Annotated[str | None, typer.Option(help="Database, as in sqlite:///PATH.")]
+DatabaseUrl = Annotated[str | None, typer.Option(help="Database: sqlite:///PATH or postgresql://...")]
 
 
 class Format(StrEnum):
@@ -82,18 +82,20 @@ def _run(command: Callable[[Settings], int], **flags: str | None) -> NoReturn:
         settings = load_settings(os.environ, flags)
     except SettingsError as error:
         _fail(str(error))
-    from gateway.assembly import StartRefused
+    from gateway.assembly import StartRefused, StoreAway
 
     try:
         code = command(settings)
+    except StoreAway as away:
+        _fail(str(away), code=1)
     except StartRefused as refused:
         _fail(str(refused))
     raise typer.Exit(code)
 
 
-def _fail(message: str) -> NoReturn:
+def _fail(message: str, *, code: int = 2) -> NoReturn:
     print(f"gateway: {message}", file=sys.stderr)
-    raise typer.Exit(2)
+    raise typer.Exit(code)
 
 
 def _version(wanted: bool) -> None:
@@ -119,8 +121,8 @@ def serve(
     admin_listen: Annotated[str | None, typer.Option(help="Operators' listener.")] = None,
     data_dir: DataDir = None,
     database_url: DatabaseUrl = None,
-    redis_url: Annotated[str | None, typer.Option(help="Counters; memory:// keeps them here.")] = None,
-    workers: Annotated[str | None, typer.Option(help="Processes.")] = None,
+    redis_url: Annotated[str | None, typer.Option(help="Counters: memory:// or redis://...")] = None,
+    workers: Annotated[str | None, typer.Option(help="Processes, or auto: one for each core.")] = None,
 ) -> None:
     """Run the gateway."""
     from gateway.cli.serve import serve as command

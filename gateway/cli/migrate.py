@@ -13,6 +13,7 @@ def migrate(settings: Settings) -> int:
 
 async def _migrate(settings: Settings) -> int:
     # Opening the stores is what migrates: every command and every start does it.
-    async with open_stores(settings):
-        print(f"the schema of {settings.database} is up to date")
+    async with open_stores(settings) as stores:
+        # Its name, not its URL, which may hold a password.
+        print(f"the schema of {stores.database.place} is up to date")
     return 0

@@ -9,7 +9,10 @@ from gateway.config.quantities import Rate
 from gateway.config.source import SourceFile
 from gateway.config.unsupported import ADVICE
 from gateway.config.words import listed, quoted
-from gateway.model import Algorithm, Limit
+from gateway.model import Algorithm, Limit, OnStoreError
+
+_LONGEST_REFILL_US = 100 * 366 * 86400 * 1_000_000
+"""Times that far away are still exact in every store of counters."""
 
 
 @dataclass(slots=True)
@@ -81,6 +84,18 @@ class LimitCompiler:
                 f"one request costs {document.cost}, but the {of} is {burst}: nothing would ever be admitted",
                 f"lower the cost, or raise the {of}",
             )
+        if is_gcra and burst * -(-window_us // quota) > _LONGEST_REFILL_US:
+            report(
+                "E109",
+                (*path, "burst"),
+                f"at this rate a burst of {burst} takes more than a hundred years to be available again",
+                "lower the burst, or raise the rate",
+            )
+            return None
+        if document.on_store_error is not None:
+            on_store_error = OnStoreError(document.on_store_error)
+        else:
+            on_store_error = OnStoreError.CLOSED if at_login else OnStoreError.LOCAL
         return Limit(
             id=name,
             place=self.source.place(path),
@@ -90,6 +105,7 @@ class LimitCompiler:
             window_us=window_us,
             burst=burst,
             cost=document.cost,
+            on_store_error=on_store_error,
         )
 
     def _take_id(self, name: str, path: Path, *, is_written: bool) -> None:

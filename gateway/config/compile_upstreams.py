@@ -15,10 +15,23 @@ T = TypeVar("T")
 
 _FRAMING = ("content-length", "transfer-encoding")
 _HOP = frozenset(
-    {"connection", "keep-alive", "proxy-connection", "te", "trailer", "upgrade", "expect", *_FRAMING}
+    {
+        "connection",
+        "expect",
+        "keep-alive",
+        "proxy-authenticate",
+        "proxy-authorization",
+        "proxy-connection",
+        "te",
+        "trailer",
+        "upgrade",
+        *_FRAMING,
+    }
 )
 _OURS = frozenset({"via", "forwarded", "x-request-id", "x-real-ip"})
 _OUR_PREFIXES = ("x-gateway-", "x-forwarded-")
+# Upstreams that turn names into variables take `_` and `.` for `-`.
+_SPELLINGS = str.maketrans("_.", "--")
 
 
 def compile_upstreams(document: UpstreamsDocument, source: SourceFile) -> Mapping[str, Upstream]:
@@ -141,7 +154,8 @@ def _check_set(source: SourceFile, path: Path, *, is_request: bool) -> None:
                 key=True,
             )
         seen[name] = written
-        if name == "host" and is_request:
+        folded = name.translate(_SPELLINGS)
+        if folded == "host" and is_request:
             source.report(
                 "E109",
                 (*path, written),
@@ -150,9 +164,9 @@ def _check_set(source: SourceFile, path: Path, *, is_request: bool) -> None:
                 key=True,
             )
         elif (
-            name in _HOP
-            or (is_request and (name in _OURS or name.startswith(_OUR_PREFIXES)))
-            or name == "x-request-id"
+            folded in _HOP
+            or (is_request and (folded in _OURS or folded.startswith(_OUR_PREFIXES)))
+            or folded == "x-request-id"
         ):
             source.report(
                 "E109",

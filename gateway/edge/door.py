@@ -55,6 +55,7 @@ class ClientsDoor:
         """Close each connection after its next answer from now on, and return when nothing runs any more."""
         self._draining = True
         if self.in_flight:
+            self._idle.clear()
             await self._idle.wait()
 
     def cut(self) -> None:

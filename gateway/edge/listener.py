@@ -62,6 +62,17 @@ class Connection(web.RequestHandler):
     proxy that writes raw responses has a use for: 10.9 us a request against 14.4.
     """
 
+    is_new = True
+    """No request has come yet."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Take a connection, or drop it when nobody can say whose it is."""
+        super().connection_made(transport)
+        # Read once, here, and kept. Of a client that has reset its connection the system gives what it sent,
+        # and not its address: it would count as a unix socket, whose forwarding fields may be trusted.
+        if self.peername is None:
+            cast("asyncio.Transport", transport).abort()
+
     def data_received(self, data: bytes) -> None:
         """Take bytes from the client. A body that turns out to be broken ends for whoever reads it."""
         super().data_received(data)
@@ -91,6 +102,10 @@ class Connection(web.RequestHandler):
                     await self._waiter
                 finally:
                     self._waiter = None
+            if self.is_new:
+                self.is_new = False
+                if self._manager is not None:
+                    cast("Listener", self._manager).heard()
             message, body = self._messages.popleft()
             if self._parser is not None:
                 self._parser.message_consumed()
@@ -157,10 +172,40 @@ class Listener(web.Server):
             cast("Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]", door),
             handler_cancellation=True,
         )
+        self.on_lost: Callable[[], None] | None = None
+        """Called for each connection that has ended."""
+        self._new = 0
+        """Connections that have not sent a request yet."""
+        self._all_heard = asyncio.Event()
         self._settings = settings
         # aiohttp tells the two limits apart only by their size; see `Connection._reason`.
         same = settings.max_header_bytes == settings.max_target_bytes
         self._field_limit = settings.max_header_bytes + same
+
+    def connection_made(self, handler: web.RequestHandler, transport: asyncio.Transport) -> None:
+        """Note a connection. Called by aiohttp."""
+        super().connection_made(handler, transport)
+        self._new += 1
+
+    def connection_lost(self, handler: web.RequestHandler, exc: BaseException | None = None) -> None:
+        """Note the end of a connection. Called by aiohttp."""
+        super().connection_lost(handler, exc)
+        if cast("Connection", handler).is_new:
+            self.heard()
+        if self.on_lost is not None:
+            self.on_lost()
+
+    def heard(self) -> None:
+        """Note that a connection has sent its first request, or never will."""
+        self._new -= 1
+        if not self._new:
+            self._all_heard.set()
+
+    async def all_heard(self) -> None:
+        """Return when every client that has connected has sent a request, or left."""
+        if self._new:
+            self._all_heard.clear()
+            await self._all_heard.wait()
 
     def __call__(self) -> web.RequestHandler:
         """Return the protocol of a new connection."""

@@ -2,7 +2,7 @@
 
 from gateway.model.audit import Completion, Event, EventKind, Outcome
 from gateway.model.decision import Authorized, Decision, Grant, Identified, Permit, Refusal, Routed
-from gateway.model.limit import Algorithm, Charge, Limit, Tally, Verdict
+from gateway.model.limit import Algorithm, Charge, Limit, OnStoreError, Tally, Verdict
 from gateway.model.names import canonical_name
 from gateway.model.principal import ANONYMOUS, Principal, PrincipalKind
 from gateway.model.reason import STATUS_AND_TITLE, Reason, status_of
@@ -25,6 +25,7 @@ __all__ = [
     "Identified",
     "Limit",
     "Line",
+    "OnStoreError",
     "Outcome",
     "Permit",
     "Principal",

@@ -14,6 +14,17 @@ class Algorithm(Enum):
     """`quota` per `window_us` evenly, with bursts of `burst`: what `rate: N/W` says."""
 
 
+class OnStoreError(Enum):
+    """What a limit does while its counters cannot be reached."""
+
+    LOCAL = "local"
+    """Counts in this process, its share of the quota."""
+    OPEN = "open"
+    """Admits without counting."""
+    CLOSED = "closed"
+    """Refuses with 503."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limit:
     """One limit of the policy. Two limits with the same `id` never exist in one snapshot."""
@@ -31,6 +42,7 @@ class Limit:
     burst: int
     """Only GCRA: requests that may come at once. Equals `quota` for windows."""
     cost: int = 1
+    on_store_error: OnStoreError = OnStoreError.LOCAL
 
 
 class Charge(NamedTuple):

@@ -9,7 +9,9 @@ import json
 import os
 import time
 from collections import deque
+from collections.abc import Iterator
 from datetime import UTC, datetime
+from select import PIPE_BUF
 from threading import Event, Thread
 
 import orjson
@@ -25,11 +27,16 @@ _PATH = 512
 class AccessLog:
     """The request lines of one process. `enabled` is false above log level `info`."""
 
-    def __init__(self, *, enabled: bool, as_json: bool, descriptor: int | None = None) -> None:
+    def __init__(
+        self, *, enabled: bool, as_json: bool, descriptor: int | None = None, worker: int | None = None
+    ) -> None:
+        """`worker` is the number that the lines of one process among several carry."""
         self.enabled = enabled
         self.dropped = 0
         self._as_json = as_json
         self._descriptor = 1 if descriptor is None else descriptor
+        self._own: dict[str, object] = {} if worker is None else {"worker": worker}
+        self._longest = 0 if worker is None else PIPE_BUF
         self._lines: deque[bytes] = deque()
         self._stop = Event()
         self._thread: Thread | None = None
@@ -91,6 +98,7 @@ class AccessLog:
             "timestamp": datetime.fromtimestamp(now, UTC).isoformat(timespec="microseconds"),
             "level": "info",
             "event": "request",
+            **self._own,
             "request_id": head.id,
             "method": head.method,
             # Without the query: its values may be secrets.
@@ -113,16 +121,37 @@ class AccessLog:
     def _write(self) -> None:
         while True:
             stopping = self._stop.wait(0.1)
-            batch = b"".join(self._lines.popleft() for _ in range(len(self._lines)))
-            while batch:
-                try:
-                    batch = batch[os.write(self._descriptor, batch) :]
-                except OSError:
-                    # Nobody reads our output any more; that is no reason to stop serving.
-                    self.dropped += batch.count(b"\n")
-                    break
+            for batch in self._batches():
+                self._write_all(batch)
             if stopping:
                 return
+
+    def _batches(self) -> Iterator[bytes]:
+        """Give what waits: all at once, or, beside other workers, in pieces that the system writes whole.
+
+        Of what is longer, a pipe that is full takes a part, and the lines of others come between. A lock
+        would keep them out, and would stay with a worker that is stopped in the middle.
+        """
+        batch: list[bytes] = []
+        size = 0
+        for _ in range(len(self._lines)):
+            line = self._lines.popleft()
+            if self._longest and batch and size + len(line) > self._longest:
+                yield b"".join(batch)
+                batch, size = [], 0
+            batch.append(line)
+            size += len(line)
+        if batch:
+            yield b"".join(batch)
+
+    def _write_all(self, batch: bytes) -> None:
+        while batch:
+            try:
+                batch = batch[os.write(self._descriptor, batch) :]
+            except OSError:
+                # Nobody reads our output any more; that is no reason to stop serving.
+                self.dropped += batch.count(b"\n")
+                break
 
 
 def _plain(value: object) -> str:

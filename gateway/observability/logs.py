@@ -11,13 +11,18 @@ log: structlog.typing.FilteringBoundLogger = structlog.get_logger("gateway")
 """The gateway's own log."""
 
 
-def set_up_logs(*, level: str, form: str) -> None:
-    """Send every log line of this process to stdout, as JSON or, on a terminal, as text."""
+def set_up_logs(*, level: str, form: str, worker: int | None = None) -> None:
+    """Send every log line of this process to stdout, as JSON or, on a terminal, as text.
+
+    `worker` is the number that the lines of one process among several carry.
+    """
     as_json = form == "json" or (form == "auto" and not sys.stdout.isatty())
     shared: list[structlog.typing.Processor] = [
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
+    if worker is not None:
+        shared.append(_Numbered(worker))
     if as_json:
         # Tracebacks without the variables of each frame: a token is among them.
         frames = structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
@@ -31,13 +36,27 @@ def set_up_logs(*, level: str, form: str) -> None:
     structlog.configure(
         processors=shared,
         wrapper_class=structlog.make_filtering_bound_logger(LEVELS[level]),
-        logger_factory=structlog.PrintLoggerFactory(sys.stdout),
+        # Each line in one write with its end: lines of other processes must not come between.
+        logger_factory=structlog.WriteLoggerFactory(sys.stdout),
         cache_logger_on_first_use=False,
     )
     # aiohttp logs the offending bytes of a bad request, a bearer token among them; libraries speak up
     # only when something is wrong, and then without their arguments.
     logging.getLogger("aiohttp").setLevel(logging.CRITICAL)
     logging.basicConfig(level=logging.WARNING, handlers=[_Bridge()], force=True)
+
+
+class _Numbered:
+    """Adds the number of the worker to every line."""
+
+    def __init__(self, worker: int) -> None:
+        self._worker = worker
+
+    def __call__(
+        self, _logger: object, _method: str, line: structlog.typing.EventDict
+    ) -> structlog.typing.EventDict:
+        line.setdefault("worker", self._worker)
+        return line
 
 
 class _Bridge(logging.Handler):

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from gateway.config import Plan, Snapshot
 from gateway.identity import Authenticator
 from gateway.limits import LimitPlan
-from gateway.model import ANONYMOUS, Decision, Reason, Refusal, RequestHead, Routed
+from gateway.model import ANONYMOUS, Decision, Reason, Refusal, RequestHead, Route, Routed
 from gateway.pipeline.authenticate import authenticate
 from gateway.pipeline.authorize import authorize, denied_by
 from gateway.pipeline.limit import charge_refusal, exhausted, limit
 from gateway.policy import Facts
-from gateway.ports import CounterStore
+from gateway.ports import AuditUnavailable, CounterStore, StoreUnavailable
 from gateway.routing import MethodMismatch
 
 CHARGED = frozenset(
@@ -40,7 +40,10 @@ class Stages:
 
 
 async def chain(head: RequestHead, snapshot: Snapshot, stages: Stages) -> Decision:
-    """Guard, route, authenticate, authorize, limit. Raise `StoreUnavailable` when nobody can answer.
+    """Guard, route, authenticate, authorize, limit.
+
+    A store that cannot answer about the route's caller is a refusal; before there is a route, it raises
+    `StoreUnavailable`.
 
     A refusal that counts against an address is charged before it is returned, and becomes a 429 when the
     address has nothing left to spend.
@@ -55,7 +58,11 @@ async def chain(head: RequestHead, snapshot: Snapshot, stages: Stages) -> Decisi
         mismatch = Refusal(head=head, reason=Reason.METHOD_NOT_ALLOWED, allow=match.allow)
         return await charge(mismatch, snapshot.own_limits, stages)
     plan = match.value
-    decision = await _decide(Routed(head=head, route=plan.route, params=match.params), plan, snapshot, stages)
+    routed = Routed(head=head, route=plan.route, params=match.params)
+    try:
+        decision = await _decide(routed, plan, snapshot, stages)
+    except StoreUnavailable as fault:
+        return unanswered(head, fault, route=plan.route)
     if isinstance(decision, Refusal):
         return await charge(decision, plan.limits, stages)
     return decision
@@ -91,3 +98,10 @@ def guard(head: RequestHead, snapshot: Snapshot) -> Refusal | None:
 async def charge(refusal: Refusal, plan: LimitPlan, stages: Stages) -> Refusal:
     """Charge a refusal that counts against its address; return it, or the 429 it becomes."""
     return await charge_refusal(refusal, plan, stages.counters) if refusal.reason in CHARGED else refusal
+
+
+def unanswered(head: RequestHead | None, fault: StoreUnavailable, *, route: Route | None = None) -> Refusal:
+    """Return the refusal of a request about which a store could not answer."""
+    is_audit = isinstance(fault, AuditUnavailable)
+    reason = Reason.AUDIT_UNAVAILABLE if is_audit else Reason.DEPENDENCY_UNAVAILABLE
+    return Refusal(head=head, route=route, reason=reason, diagnosis=str(fault), retry_after=1)

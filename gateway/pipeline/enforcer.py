@@ -1,6 +1,7 @@
 """The enforcement point: one snapshot a request, a decision, and its record before it counts."""
 
 from collections.abc import Sequence
+from time import perf_counter
 
 from gateway.audit import Auditor
 from gateway.config import Current, Snapshot
@@ -17,8 +18,9 @@ from gateway.model import (
     Routed,
     status_of,
 )
+from gateway.observability import Metrics
 from gateway.pipeline.authenticate import authenticate
-from gateway.pipeline.chain import Stages, chain, charge, guard
+from gateway.pipeline.chain import Stages, chain, charge, guard, unanswered
 from gateway.pipeline.limit import charge_own, exhausted
 from gateway.pipeline.own import OwnRoute
 from gateway.ports import AuditUnavailable, StoreUnavailable
@@ -27,10 +29,11 @@ from gateway.ports import AuditUnavailable, StoreUnavailable
 class Enforcer:
     """Every door asks here. Nothing is forwarded and nothing is answered before its record is durable."""
 
-    def __init__(self, *, current: Current, stages: Stages, auditor: Auditor) -> None:
+    def __init__(self, *, current: Current, stages: Stages, auditor: Auditor, metrics: Metrics) -> None:
         self._current = current
         self._stages = stages
         self._auditor = auditor
+        self._metrics = metrics
 
     @property
     def snapshot(self) -> Snapshot:
@@ -43,12 +46,15 @@ class Enforcer:
         Fail closed: a question that nobody could answer, or a permit that nobody could write down, is
         answered no.
         """
+        begun = perf_counter()
         snapshot = self._current.snapshot
         try:
             decision = await chain(head, snapshot, self._stages)
         except StoreUnavailable as fault:
-            decision = _unanswered(head, fault)
-        return await self._record(decision, snapshot) or decision, snapshot
+            decision = unanswered(head, fault)
+        decision = await self._record(decision, snapshot) or decision
+        self._metrics.took(perf_counter() - begun)
+        return decision, snapshot
 
     async def refuse(self, refusal: Refusal) -> Refusal:
         """Return the refusal of a request that could not be read, charged to its address and recorded."""
@@ -56,7 +62,7 @@ class Enforcer:
         try:
             refusal = await charge(refusal, snapshot.own_limits, self._stages)
         except StoreUnavailable as fault:
-            refusal = _unanswered(refusal.head, fault)
+            refusal = unanswered(refusal.head, fault)
         return await self._record(refusal, snapshot) or refusal
 
     async def admit_own(
@@ -89,7 +95,7 @@ class Enforcer:
                 head, limits, self._stages.counters, principal=principal, route=found.route.id
             )
         except StoreUnavailable as fault:
-            return _unanswered(head, fault)
+            return unanswered(head, fault)
         return principal if refused is None else refused
 
     async def record_own(
@@ -103,11 +109,12 @@ class Enforcer:
     ) -> bool:
         """Write down the answer of one of the gateway's own endpoints; False when it cannot be."""
         action = "request" if route is None else f"{head.method} {route.route.path}"
+        name = "gateway:unknown" if route is None else route.route.id
         try:
             await self._auditor.own(
                 head,
                 action=action,
-                route="gateway:unknown" if route is None else route.route.id,
+                route=name,
                 principal=principal,
                 status=status,
                 revision=self._current.snapshot.revision,
@@ -116,27 +123,31 @@ class Enforcer:
                 diagnosis="" if refusal is None else refusal.diagnosis,
             )
         except AuditUnavailable:
+            refusal = Refusal(head=head, reason=Reason.AUDIT_UNAVAILABLE)
             return False
+        finally:
+            if refusal is None:
+                self._metrics.answered(name, status)
+            else:
+                self._metrics.refused(name, refusal)
         return True
 
     def complete(self, permit: Permit, completion: Completion) -> None:
         """Write down how an exchange ended. Not awaited: a missing completion says "outcome unknown"."""
         self._auditor.completion(permit, completion)
+        self._metrics.completed(permit, completion)
 
     async def _record(self, decision: Decision, snapshot: Snapshot) -> Refusal | None:
         """Write a decision down; return what takes its place when that is not possible."""
+        replaced: Refusal | None = None
         try:
             status = None if isinstance(decision, Permit) else status_of(decision.reason)
             await self._auditor.decision(decision, revision=snapshot.revision, status=status)
         except AuditUnavailable as fault:
-            return Refusal(
+            replaced = Refusal(
                 head=decision.head, reason=Reason.AUDIT_UNAVAILABLE, diagnosis=str(fault), retry_after=1
             )
-        return None
-
-
-def _unanswered(head: RequestHead | None, fault: StoreUnavailable) -> Refusal:
-    reason = (
-        Reason.AUDIT_UNAVAILABLE if isinstance(fault, AuditUnavailable) else Reason.DEPENDENCY_UNAVAILABLE
-    )
-    return Refusal(head=head, reason=reason, diagnosis=str(fault), retry_after=1)
+        finally:
+            # Also when the client has left meanwhile: what is in the trail is counted.
+            self._metrics.decided(replaced or decision)
+        return replaced

@@ -14,7 +14,7 @@ from gateway.ports.audit import (
     StoredRecord,
     Unshipped,
 )
-from gateway.ports.changes import Change, ChangeFeed, ChangeKind
+from gateway.ports.changes import Change, ChangeFeed, ChangeKind, PlaceUnknown
 from gateway.ports.clock import Clock, SystemClock
 from gateway.ports.counters import CounterStore
 from gateway.ports.events import Events
@@ -38,6 +38,7 @@ __all__ = [
     "CounterStore",
     "Durability",
     "Events",
+    "PlaceUnknown",
     "Position",
     "RecordRefused",
     "Revocations",

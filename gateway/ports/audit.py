@@ -94,6 +94,9 @@ class Backlog(Protocol):
     def quarantine(self, record: StoredRecord) -> str:
         """Put aside a record that cannot be shipped, and return the name of the file it is in."""
 
+    def size(self) -> int:
+        """Return how many bytes the logs take, with what is shipped and not gone yet."""
+
 
 class Unshipped(Protocol):
     """The same records, to be read beside the trail without disturbing anybody. Every method blocks."""

@@ -29,11 +29,17 @@ class Change:
     at: float
 
 
+class PlaceUnknown(Exception):
+    """The feed does not have the change after which it was asked to go on: that one was dropped, or the feed
+    was set back to an earlier state. Whoever follows begins anew, with the recent ones."""
+
+
 class ChangeFeed(Protocol):
     """The ordered list of changes. Whoever writes one has it applied locally before answering."""
 
     async def since(self, seq: int) -> Sequence[Change]:
-        """Return the changes after `seq`, oldest first. Raise `StoreUnavailable`."""
+        """Return the changes after `seq`, that of a change or 0, oldest first. Raise `PlaceUnknown`,
+        `StoreUnavailable`."""
 
     async def recent(self, after: float) -> tuple[int, Sequence[Change]]:
         """Return the newest sequence number and the changes since a time: what a starting process needs

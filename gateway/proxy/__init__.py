@@ -4,6 +4,7 @@ from gateway.proxy.assertion import Assertions, Sign
 from gateway.proxy.downstream import BodyBroken, BodyTooLarge, ClientLeft, Downstream
 from gateway.proxy.exchange import Exchange
 from gateway.proxy.faults import Fault, UpstreamFault, reason_for
+from gateway.proxy.fleet import Usage
 from gateway.proxy.forward import Forwarder
 
 __all__ = [
@@ -17,5 +18,6 @@ __all__ = [
     "Forwarder",
     "Sign",
     "UpstreamFault",
+    "Usage",
     "reason_for",
 ]

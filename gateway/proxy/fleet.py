@@ -1,6 +1,7 @@
 """The live side of one upstream: its connections, whose turn it is, and how many retries are left."""
 
-from typing import Final
+from collections import Counter
+from typing import Final, NamedTuple
 
 from gateway.config import Upstream
 from gateway.proxy.balance import RoundRobin
@@ -14,10 +15,27 @@ from gateway.proxy.retry import RetryBudget
 _CONNECT_FAULTS: Final = (Fault.CONNECT, Fault.CONNECT_TIMEOUT)
 
 
+class Usage(NamedTuple):
+    """What the live side of an upstream is doing, and what has failed since it began."""
+
+    busy: int
+    """Connections that carry an exchange, are being opened or closed."""
+    idle: int
+    waiting: int
+    """Exchanges that wait for a connection."""
+    retries: int
+    """Times that a target could not be connected to and another one was tried."""
+    faults: dict[Fault, int]
+    """Exchanges that failed."""
+
+
 class Fleet:
     """The targets of one upstream."""
 
     def __init__(self, upstream: Upstream) -> None:
+        self.faults: Counter[Fault] = Counter()
+        """Exchanges that failed, by what failed."""
+        self._retries = 0
         self._pools: dict[str, Pool] = {}
         self._retired: list[Pool] = []
         self._adopt(upstream)
@@ -57,7 +75,20 @@ class Fleet:
                 may_retry = len(tried) <= self.upstream.retries.max and len(tried) < len(self._line)
                 if fault.fault not in _CONNECT_FAULTS or not may_retry or not self._budget.spend():
                     raise
+                self._retries += 1
         raise UpstreamFault(Fault.NO_UPSTREAM, f"{self.upstream.id} has no target")
+
+    def usage(self) -> Usage:
+        """Return what it is doing now."""
+        pools = (*self._pools.values(), *self._retired)
+        idle = sum(pool.idle for pool in pools)
+        return Usage(
+            busy=sum(pool.count for pool in pools) - idle,
+            idle=idle,
+            waiting=sum(pool.waiting for pool in pools),
+            retries=self._retries,
+            faults=dict(self.faults),
+        )
 
     def close(self) -> None:
         """Close every connection."""

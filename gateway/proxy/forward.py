@@ -2,7 +2,7 @@
 the numbered steps of one exchange are in `passage.py`."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from gateway.config import Upstream
@@ -11,7 +11,7 @@ from gateway.proxy.assertion import Assertions
 from gateway.proxy.downstream import BodyBroken, BodyTooLarge, ClientLeft, Downstream
 from gateway.proxy.exchange import Exchange
 from gateway.proxy.faults import Fault, UpstreamFault
-from gateway.proxy.fleet import Fleet
+from gateway.proxy.fleet import Fleet, Usage
 from gateway.proxy.passage import Passage
 
 # Looking up a member of an enum costs as much as ten of these (Python 3.11).
@@ -48,7 +48,8 @@ class Forwarder:
         """
         asserts = upstream.forward.identity == "signed_jwt"
         assertion = self._assertions.about(permit, upstream.id) if asserts else None
-        passage = Passage(self._fleet(upstream), permit, client)
+        fleet = self._fleet(upstream)
+        passage = Passage(fleet, permit, client)
         try:
             await passage.carry(assertion=assertion, credential_fields=credential_fields, extra=extra)
         except UpstreamFault as problem:
@@ -65,12 +66,17 @@ class Forwarder:
             return passage.ended(_COMPLETE)
         finally:
             await passage.end()
+        fleet.faults[fault.fault] += 1
         if not client.started and fault.fault is not Fault.CLIENT_LEFT:
             raise fault
         client.abort()
         if fault.fault is Fault.CLIENT_LEFT:
             return passage.ended(Outcome.CLIENT_LEFT, fault)
         return passage.ended(Outcome.CUT if fault.fault in _CUT else Outcome.UPSTREAM_FAILED, fault)
+
+    def usage(self) -> Mapping[str, Usage]:
+        """Return what each upstream is doing that has been asked for something, by its name."""
+        return {name: fleet.usage() for name, fleet in self._fleets.items()}
 
     async def close(self) -> None:
         """Close every connection; exchanges that still run fail."""

@@ -2,6 +2,14 @@
 
 from gateway.web.answer import NO_STORE, Answer, json_answer
 from gateway.web.problems import problem_for, rate_lines
-from gateway.web.readiness import Readiness
+from gateway.web.readiness import Readiness, merged_report
 
-__all__ = ["NO_STORE", "Answer", "Readiness", "json_answer", "problem_for", "rate_lines"]
+__all__ = [
+    "NO_STORE",
+    "Answer",
+    "Readiness",
+    "json_answer",
+    "merged_report",
+    "problem_for",
+    "rate_lines",
+]

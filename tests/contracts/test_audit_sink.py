@@ -2,12 +2,14 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from uuid import uuid4
 
 import orjson
 import pytest
-from databases import DATABASES, open_database
+from databases import DATABASES, database_url, opened
+from sqlalchemy import update
 
 from gateway.ports import (
     AuditQuery,
@@ -18,7 +20,8 @@ from gateway.ports import (
     StoredRecord,
     StoreUnavailable,
 )
-from gateway.stores.sql import Database, SqlAuditSink, SqlAuditTrail
+from gateway.stores.sql import Database, SqlAuditSink, SqlAuditTrail, audit
+from gateway.stores.sql.audit_tables import audit_chunks
 
 WRITER = str(uuid4())
 OTHER = str(uuid4())
@@ -35,9 +38,15 @@ def _run(first: int, count: int, writer: str = WRITER, **fields: object) -> Run:
 
 
 @pytest.fixture(params=DATABASES)
-async def database(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Database]:
-    async with open_database(request.param, tmp_path) as opened:
-        yield opened
+async def url(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[str]:
+    async with database_url(request.param, tmp_path) as lent:
+        yield lent
+
+
+@pytest.fixture
+async def database(url: str) -> AsyncIterator[Database]:
+    async with opened(url) as database:
+        yield database
 
 
 @pytest.fixture
@@ -75,20 +84,18 @@ async def test_a_run_that_comes_again_changes_nothing(sink: AuditSink, trail: Au
 
 
 async def test_two_processes_that_ship_one_log_at_once_store_each_record_once(
-    database: Database, tmp_path: Path
+    database: Database, url: str
 ) -> None:
-    other = Database.open(f"sqlite:///{tmp_path / 'gateway.db'}")
-    sinks = SqlAuditSink(database), SqlAuditSink(other)
-
     async def ship(sink: AuditSink, size: int) -> None:
         for first in range(1, 3001, size):
             await sink.ship(_run(first, min(size, 3001 - first), actor={"id": "usr_1", "name": "alice"}))
 
-    await asyncio.gather(ship(sinks[0], 700), ship(sinks[1], 333))
+    async with opened(url) as other:
+        sinks = SqlAuditSink(database), SqlAuditSink(other)
+        await asyncio.gather(ship(sinks[0], 700), ship(sinks[1], 333))
     assert await _seqs(SqlAuditTrail(database)) == list(range(3000, 0, -1))
     assert await _seqs(SqlAuditTrail(database), actor="alice") == list(range(3000, 0, -1))
     assert await sinks[0].cursor(WRITER) == 3000
-    await other.close()
 
 
 async def test_a_request_is_found_however_long_it_took(sink: AuditSink, trail: AuditTrail) -> None:
@@ -118,9 +125,8 @@ async def test_a_chunk_that_was_damaged_is_shown_and_hides_no_other(
     for first in (1, 4, 7):
         await sink.ship(_run(first, 3))
     async with database.write() as connection:
-        await connection.exec_driver_sql(
-            "UPDATE audit_chunks SET records = zeroblob(9) WHERE last_key & 0xff = 6"
-        )
+        damaged = update(audit_chunks).where(audit_chunks.c.last_key.bitwise_and(0xFF) == 6)
+        await connection.execute(damaged.values(records=bytes(9)))
     found = await trail.find(AuditQuery(route="nowhere"))
     assert [(record.seq, b'"audit.gap"' in record.body, b'"count":3' in record.body) for record in found] == [
         (6, True, True)
@@ -251,6 +257,32 @@ async def test_newest_is_by_time_whatever_came_last(sink: AuditSink, trail: Audi
         (WRITER, 1),
         (OTHER, 2),
     ]
+
+
+@pytest.mark.parametrize("query", [AuditQuery(), AuditQuery(actor="ada"), AuditQuery(route="r")])
+async def test_a_record_is_found_however_many_chunks_lie_before_it(
+    sink: AuditSink, trail: AuditTrail, query: AuditQuery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(audit, "_PLACES", range(2, 5))
+    monkeypatch.setattr(audit, "_RECORDS", 3)
+    writers = [str(uuid4()) for _ in range(3)]
+    expected = set()
+    for seq in range(1, 13):
+        for number, writer in enumerate(writers):
+            # Many chunks end at the same moment; in some, nothing is wanted.
+            wanted = (seq + number) % 3 == 0
+            body = {"time": f"2026-01-01T00:00:0{seq // 5}.000000Z", "kind": "event"} | (
+                {"route": "r", "actor": {"id": "usr_1", "name": "ada"}} if wanted else {}
+            )
+            await sink.ship(Run(writer=writer, first=seq, bodies=(orjson.dumps(body),)))
+            if wanted or query == AuditQuery():
+                expected.add((writer, seq))
+    found = await trail.find(replace(query, limit=100))
+    assert len(found) == len(expected)
+    assert {(record.writer, record.seq) for record in found} == expected
+    times = [orjson.loads(record.body)["time"] for record in found]
+    assert times == sorted(times, reverse=True)
+    assert await trail.find(replace(query, limit=3)) == found[:3]
 
 
 async def test_following_gives_what_came_after_a_position_in_order(

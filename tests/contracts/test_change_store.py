@@ -4,17 +4,25 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from databases import DATABASES, open_database
+from databases import DATABASES, database_url, opened
+from sqlalchemy import delete, insert
 
-from gateway.ports import Change, ChangeFeed, ChangeKind
+from gateway.ports import Change, ChangeFeed, ChangeKind, PlaceUnknown
 from gateway.stores.sql import Database, SqlChangeFeed
 from gateway.stores.sql.changes import RETENTION, announce
+from gateway.stores.sql.tables import changes
 
 
 @pytest.fixture(params=DATABASES)
-async def database(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Database]:
-    async with open_database(request.param, tmp_path) as opened:
-        yield opened
+async def url(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[str]:
+    async with database_url(request.param, tmp_path) as lent:
+        yield lent
+
+
+@pytest.fixture
+async def database(url: str) -> AsyncIterator[Database]:
+    async with opened(url) as database:
+        yield database
 
 
 @pytest.fixture
@@ -70,16 +78,38 @@ async def test_old_changes_are_dropped_and_numbers_go_on(database: Database, fee
     assert [(change.seq, change.subject) for change in await feed.since(0)] == [(3, "ses_3")]
 
 
-async def test_what_one_process_announces_another_sees(tmp_path: Path) -> None:
-    url = f"sqlite:///{tmp_path / 'shared.db'}"
-    one, other = Database.open(url), Database.open(url)
-    try:
-        await one.migrate()
-        await other.migrate()
-        await _announce(one, "ses_1", 1000.0)
+async def test_an_announcement_waits_for_few_of_many_that_are_old(
+    database: Database, feed: ChangeFeed
+) -> None:
+    old = [{"kind": "session.revoked", "subject": f"old_{n}", "epoch": 0, "at": 0.0} for n in range(250)]
+    async with database.write() as connection:
+        await connection.execute(insert(changes), old)
+    counts = []
+    for number in range(3):
+        await _announce(database, f"ses_{number}", RETENTION + 1)
+        counts.append(len(await feed.since(0)))
+    assert counts == [151, 52, 3]
+
+
+async def test_who_goes_on_after_a_change_that_is_not_there_is_told(
+    database: Database, feed: ChangeFeed
+) -> None:
+    for number in (1, 2, 3):
+        await _announce(database, f"ses_{number}", 1000.0)
+    # The database is set back, and goes on from there.
+    async with database.write() as connection:
+        await connection.execute(delete(changes).where(changes.c.seq >= 2))
+    with pytest.raises(PlaceUnknown):
+        await feed.since(3)
+    await _announce(database, "ses_4", 1000.0)
+    with pytest.raises(PlaceUnknown):
+        await feed.since(2)
+    assert [change.subject for change in await feed.since(1)] == ["ses_4"]
+
+
+async def test_what_one_process_announces_another_sees(database: Database, url: str) -> None:
+    async with opened(url) as other:
+        await _announce(database, "ses_1", 1000.0)
         assert [change.subject for change in await SqlChangeFeed(other).since(0)] == ["ses_1"]
         await _announce(other, "ses_2", 1001.0)
-        assert [change.subject for change in await SqlChangeFeed(one).since(1)] == ["ses_2"]
-    finally:
-        await one.close()
-        await other.close()
+        assert [change.subject for change in await SqlChangeFeed(database).since(1)] == ["ses_2"]

@@ -1,31 +1,14 @@
 """What every counter store promises. Adapters are listed in one fixture."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import AsyncIterator
 
 import pytest
+from support.counting import SECOND, StandingClock, charge, counters_on, limit
+from support.servers import empty_redis_url
 
-from gateway.model import Algorithm, Charge, Limit
+from gateway.model import Algorithm
 from gateway.ports import CounterStore
 from gateway.stores.memory import MemoryCounters
-
-SECOND = 1_000_000
-
-
-@dataclass
-class StandingClock:
-    """A clock that moves when told; in whole microseconds, so that nothing is lost to rounding."""
-
-    us: int = 5_000 * SECOND
-
-    def advance(self, us: int) -> None:
-        self.us += us
-
-    def now(self) -> float:
-        return self.us / SECOND
-
-    def monotonic(self) -> float:
-        return self.us / SECOND
 
 
 @pytest.fixture
@@ -33,28 +16,15 @@ def clock() -> StandingClock:
     return StandingClock()
 
 
-@pytest.fixture(params=[MemoryCounters], ids=["memory"])
-def store(request: pytest.FixtureRequest, clock: StandingClock) -> CounterStore:
-    make: Callable[[StandingClock], CounterStore] = request.param
-    return make(clock)
-
-
-def limit(
-    name: str, quota: int, *, window_us: int = 10 * SECOND, algorithm: Algorithm = Algorithm.WINDOW
-) -> Limit:
-    return Limit(
-        id=name,
-        place="policies.yaml:1",
-        algorithm=algorithm,
-        per=("principal",),
-        quota=quota,
-        window_us=window_us,
-        burst=quota,
-    )
-
-
-def charge(of: Limit, who: str = "a") -> Charge:
-    return Charge(of, (of.id, who))
+@pytest.fixture(params=["memory", "redis"])
+async def store(request: pytest.FixtureRequest, clock: StandingClock) -> AsyncIterator[CounterStore]:
+    if request.param == "memory":
+        yield MemoryCounters(clock)
+        return
+    async with counters_on(empty_redis_url(), clock) as (counters, _):
+        yield counters
+        # Nothing was answered in its place.
+        assert counters.statistics.local_admitted == counters.statistics.local_refused == 0
 
 
 ALGORITHMS = [
@@ -108,11 +78,11 @@ async def test_tallies_are_in_the_order_of_the_charges(store: CounterStore) -> N
 
 
 async def test_keys_are_counted_apart_whatever_is_in_them(store: CounterStore) -> None:
-    of = limit("x", 1)
-    keys = [("x", "1:a1:b"), ("x", "a:b"), ("x", "a\x00b"), ("x", "a b"), ("x", ""), ("y", "")]
-    for key in keys:
-        assert (await store.take([Charge(of, key)])).admitted
-        assert not (await store.take([Charge(of, key)])).admitted
+    x, y = limit("x", 1), limit("x:w", 1)
+    keys = [(x, "1:a1:b"), (x, "a:b"), (x, "a\x00b"), (x, "a b"), (x, "w/:a"), (x, ""), (y, ""), (y, "a:b")]
+    for of, part in keys:
+        assert (await store.take([charge(of, part)])).admitted
+        assert not (await store.take([charge(of, part)])).admitted
 
 
 async def test_nothing_to_charge_is_admitted(store: CounterStore) -> None:
@@ -135,8 +105,10 @@ async def test_the_wait_is_the_longest_of_all_limits(store: CounterStore, clock:
     long = charge(limit("long", 1, window_us=9 * SECOND))
     assert (await store.take([short, long])).admitted
     clock.advance(SECOND)
-    assert store.known_wait([short, long]) == 8
     assert [tally.wait_us for tally in (await store.take([short, long])).tallies] == [SECOND, 8 * SECOND]
+    assert store.is_refusing
+    assert store.known_wait([short, long]) == 8
+    assert store.known_wait([short]) == 1
 
 
 async def test_a_window_says_when_there_will_be_more(store: CounterStore, clock: StandingClock) -> None:
@@ -151,3 +123,85 @@ async def test_another_quota_keeps_the_counts(store: CounterStore) -> None:
     assert (await store.take([charge(limit("x", 300))])).tallies[0].remaining == 298
     assert (await store.take([charge(limit("x", 3))])).tallies[0].remaining == 0
     assert not (await store.take([charge(limit("x", 2))])).admitted
+
+
+async def test_another_window_keeps_the_counts(store: CounterStore, clock: StandingClock) -> None:
+    hour = limit("x", 3, window_us=3600 * SECOND)
+    assert (await store.take([charge(hour)])).admitted
+    clock.advance(9 * SECOND)
+    (tally,) = (await store.take([charge(limit("x", 3))])).tallies
+    assert (tally.remaining, tally.reset_us) == (1, SECOND)
+    clock.advance(SECOND)
+    # What no longer counted does not count again.
+    assert (await store.take([charge(hour)])).tallies[0].remaining == 1
+
+
+async def test_what_a_shorter_window_forgot_does_not_count_again(
+    store: CounterStore, clock: StandingClock
+) -> None:
+    hour, short, never = limit("x", 3, window_us=3600 * SECOND), limit("x", 3), limit("never", 1, cost=2)
+    assert (await store.take([charge(hour)])).admitted
+    clock.advance(20 * SECOND)
+    assert not (await store.take([charge(short), charge(never)])).admitted
+    assert (await store.take([charge(hour)])).tallies[0].remaining == 2
+
+
+async def test_another_rate_and_burst_keep_the_count(store: CounterStore) -> None:
+    for _ in range(10):
+        assert (await store.take([charge(limit("x", 10, algorithm=Algorithm.GCRA))])).admitted
+    smaller = charge(limit("x", 10, algorithm=Algorithm.GCRA, burst=2))
+    assert (await store.take([smaller])).tallies[0].wait_us == SECOND
+
+
+async def test_a_smaller_burst_locks_nobody_out(store: CounterStore, clock: StandingClock) -> None:
+    for _ in range(10):
+        assert (await store.take([charge(limit("x", 10, algorithm=Algorithm.GCRA))])).admitted
+    smaller = [charge(limit("x", 10, algorithm=Algorithm.GCRA, burst=2))]
+    assert not (await store.take(smaller)).admitted
+    clock.advance(SECOND)
+    assert (await store.take(smaller)).admitted
+
+
+async def test_another_algorithm_begins_anew(store: CounterStore) -> None:
+    for algorithm in Algorithm:
+        charges = [charge(limit("x", 2, algorithm=algorithm))]
+        assert [(await store.take(charges)).admitted for _ in range(3)] == [True, True, False]
+
+
+@pytest.mark.parametrize(("quota", "algorithm"), ALGORITHMS)
+async def test_a_cost_is_charged_whole_or_not_at_all(
+    store: CounterStore, quota: int, algorithm: Algorithm
+) -> None:
+    cost = quota - 1
+    charges = [charge(limit("x", quota, algorithm=algorithm, cost=cost))]
+    assert (await store.take(charges)).tallies[0].remaining == 1
+    (tally,) = (await store.take(charges)).tallies
+    assert tally.wait_us > 0
+    assert tally.remaining == 1
+
+
+@pytest.mark.parametrize(("quota", "algorithm"), ALGORITHMS)
+async def test_a_cost_above_the_quota_never_passes(
+    store: CounterStore, clock: StandingClock, quota: int, algorithm: Algorithm
+) -> None:
+    charges = [charge(limit("x", quota, algorithm=algorithm, cost=quota + 1))]
+    for _ in range(3):
+        (tally,) = (await store.take(charges)).tallies
+        assert (tally.wait_us, tally.remaining) == (10 * SECOND, quota)
+        clock.advance(20 * SECOND)
+
+
+async def test_a_larger_quota_ends_a_denial_at_once(store: CounterStore) -> None:
+    small, large = [charge(limit("x", 1))], [charge(limit("x", 3))]
+    assert [(await store.take(small)).admitted for _ in range(3)] == [True, False, False]
+    assert store.known_wait(small) == 10
+    assert store.known_wait(large) == 0
+    assert [(await store.take(large)).admitted for _ in range(3)] == [True, True, False]
+
+
+async def test_keys_may_hold_anything(store: CounterStore) -> None:
+    parts = ["\x00", "\r\n$3\r\nfoo", "*1\r\n", "\ud800", "ключ", "~", "a/w/b", "long" * 2500, "long" * 2501]
+    for per in (("principal",), ("header.x-tenant",)):
+        charges = [charge(limit(per[0], 1, per=per), part) for part in parts]
+        assert [(await store.take([each])).admitted for each in charges] == [True] * len(parts)
+        assert [(await store.take([each])).admitted for each in charges] == [False] * len(parts)

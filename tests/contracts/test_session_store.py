@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 from databases import DATABASES, open_database
+from sqlalchemy import func, insert, select
 
 from gateway.ports import ChangeKind, Session, SessionStore, User
-from gateway.stores.sql import Database, SqlChangeFeed, SqlSessionStore, SqlUserStore
+from gateway.stores.sql import Database, SqlChangeFeed, SqlSessionStore, SqlUserStore, tables
 
 SESSION = Session(
     id="ses_1",
@@ -163,3 +164,26 @@ async def test_sessions_past_their_absolute_end_are_dropped(sessions: SessionSto
     await sessions.add(replace(SESSION, id="ses_3", created_at=9001.0, expires_at=20000.0))
     assert await sessions.find("ses_1") is None
     assert await sessions.find("ses_2") is not None
+
+
+async def test_a_new_session_waits_for_few_of_many_that_are_over(
+    database: Database, sessions: SessionStore
+) -> None:
+    over = [
+        {"id": f"old_{number}", "user_id": "usr_1", "key": b"", "counter": 0, "rotated_at": 0.0}
+        | {"confirmed": False, "created_at": 0.0, "last_used_at": 0.0, "expires_at": float(number)}
+        for number in range(250)
+    ]
+    async with database.write() as connection:
+        await connection.execute(insert(tables.sessions), over)
+
+    async def left() -> int:
+        async with database.read() as connection:
+            count = await connection.scalar(select(func.count()).where(tables.sessions.c.expires_at < 250.0))
+        return count or 0
+
+    counts = []
+    for number in range(3):
+        await sessions.add(replace(SESSION, id=f"ses_{number}"))
+        counts.append(await left())
+    assert counts == [150, 50, 0]

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 from databases import DATABASES, open_database
-from sqlalchemy import text
+from sqlalchemy import insert
 
 from gateway.ports import SecretCheck, SigningKeyStore, StoredSigningKey
-from gateway.stores.sql import Database, SqlSecretCheck, SqlSigningKeyStore
+from gateway.stores.sql import Database, SqlSecretCheck, SqlSigningKeyStore, tables
 
 KEY = StoredSigningKey(
     kid="kid-1", public_pem=b"public", sealed_private=b"\x00sealed\xff", state="active", created_at=1000.0
@@ -52,8 +52,9 @@ async def test_the_active_key_comes_first(database: Database, signing_keys: Sign
     async with database.write() as connection:
         for kid, at in (("kid-2", 3000.0), ("kid-3", 500.0)):
             await connection.execute(
-                text("INSERT INTO signing_keys VALUES (:kid, x'00', x'00', 'retired', :at)"),
-                {"kid": kid, "at": at},
+                insert(tables.signing_keys).values(
+                    kid=kid, public_pem=b"", sealed_private=b"", state="retired", created_at=at
+                )
             )
     assert [key.kid for key in await signing_keys.all()] == ["kid-1", "kid-2", "kid-3"]
 

@@ -1,5 +1,8 @@
 """The clients' listener as bytes on real sockets: framing, keep-alive, interim answers, and what is refused."""
 
+import socket
+import struct
+
 import pytest
 from support.gateway import Gateway, eventually
 from support.raw import Raw
@@ -286,3 +289,23 @@ def test_a_member_named_twice_is_refused(gateway: Gateway) -> None:
     )
     assert reply.status == 400
     assert "twice" in reply.json["errors"][0]["message"]
+
+
+def test_a_client_that_resets_its_connection_is_still_the_address_it_came_from(gateway: Gateway) -> None:
+    body = b"x" * 150_000
+    head = (
+        b"POST /reset-at-once HTTP/1.1\r\nHost: localhost\r\nX-Forwarded-For: 192.0.2.66\r\n"
+        b"Content-Length: %d\r\n\r\n" % len(body)
+    )
+    for _ in range(30):
+        with socket.create_connection(("127.0.0.1", gateway.port)) as client:
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            client.sendall(head + body)
+    with Raw(gateway.port) as raw:
+        raw.send(head.replace(b"%d" % len(body), b"0"))
+        assert raw.reply() is not None
+    records = eventually(
+        lambda: [one for one in gateway.audit("--kind", "decision") if one["path"] == "/reset-at-once"]
+    )
+    # Without an address, it would be taken for a unix socket: no block and no limit would be its own.
+    assert {record["source_ip"] for record in records} == {"127.0.0.1"}

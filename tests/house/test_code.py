@@ -11,8 +11,9 @@ ROOT = Path(__file__).parents[2]
 GATEWAY = ROOT / "gateway"
 
 TASK_OWNERS = {
-    "gateway/assembly.py",  # what runs as long as the gateway does
+    "gateway/assembly/running.py",  # what runs as long as the gateway does
     "gateway/proxy/upload.py",  # one request body on its way, ended with its exchange
+    "gateway/stores/redis/link.py",  # the connection to Redis, kept up until the link is closed
 }
 """Files that start tasks, keep them, and cancel or await them at the end."""
 

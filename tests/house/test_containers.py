@@ -6,10 +6,11 @@ import subprocess
 import sys
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import yaml
 
-from gateway.settings import load_settings
+from gateway.settings import Settings, load_settings
 
 ROOT = Path(__file__).parents[2]
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
@@ -74,19 +75,50 @@ def test_the_health_check_of_the_image_is_a_program_that_fails_when_nobody_answe
     assert ended.returncode == 1
 
 
-def test_the_settings_of_every_service_are_settings() -> None:
-    load_settings(_environment() | SERVICES["gateway"]["environment"])
+def _interpolated(values: dict[str, str]) -> dict[str, str]:
+    return {name: re.sub(r"\$\{[A-Z_]+:-([^}]*)\}", r"\1", value) for name, value in values.items()}
+
+
+def _settings() -> Settings:
+    return load_settings(_environment() | _interpolated(SERVICES["gateway"]["environment"]))
+
+
+def test_the_settings_of_the_gateway_are_settings() -> None:
+    settings = _settings()
+    assert settings.is_shared
+    assert settings.workers == 2
+
+
+def test_the_gateway_finds_its_stores_where_the_composition_has_them() -> None:
+    settings = _settings()
+    database, counters = urlsplit(settings.database), urlsplit(settings.redis_url)
+    stores = {database.hostname, counters.hostname}
+    assert stores <= SERVICES.keys()
+    assert stores <= SERVICES["gateway"]["depends_on"].keys()
+    made = _interpolated(SERVICES[str(database.hostname)]["environment"])
+    assert (database.username, database.password) == (made["POSTGRES_USER"], made["POSTGRES_PASSWORD"])
+    assert database.path == "/" + made["POSTGRES_DB"]
+
+
+def test_no_store_is_reached_from_outside_and_nobody_starts_before_what_it_needs_is_healthy() -> None:
+    for name in SERVICES.keys() - {"gateway"}:
+        assert "ports" not in SERVICES[name]
+        assert "healthcheck" in SERVICES[name]
+        assert SERVICES["gateway"]["depends_on"][name] == {"condition": "service_healthy"}
+
+
+def test_no_counter_is_ever_evicted() -> None:
+    command = SERVICES["redis"]["command"]
+    assert command[command.index("--maxmemory-policy") + 1] == "noeviction"
 
 
 def test_the_gateway_may_drain_before_it_is_killed() -> None:
     grace = int(SERVICES["gateway"]["stop_grace_period"].removesuffix("s"))
-    settings = load_settings(_environment() | SERVICES["gateway"]["environment"])
-    assert grace > settings.drain_timeout
+    assert grace > _settings().drain_timeout
 
 
 def test_the_gateway_is_reached_where_the_contract_says_and_its_operators_only_from_this_machine() -> None:
     assert SERVICES["gateway"]["ports"] == ["8000:8000", "127.0.0.1:8001:8001"]
-    assert "ports" not in SERVICES["upstream"]
 
 
 def test_the_data_of_the_gateway_outlives_its_container() -> None:

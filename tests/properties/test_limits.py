@@ -163,7 +163,7 @@ def test_a_reload_never_admits_more_than_the_larger_quota_in_the_shorter_window(
     admitted = []
     for position, now in enumerate(times):
         if position == len(times) // 2:
-            meter.adopt(limit(after, other_us))
+            meter.adopt(limit(after, other_us), now)
         if meter.wait_us(now) == 0:
             meter.spend(now)
             admitted.append(now)

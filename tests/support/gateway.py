@@ -57,6 +57,8 @@ class Gateway:
         self.port = 0
         self.admin_port = 0
         self.lines: list[str] = []
+        self.serving: dict[str, Any] = {}
+        """The line that said that it serves."""
 
     @property
     def pid(self) -> int:
@@ -88,8 +90,9 @@ class Gateway:
         if serving is None:
             self.kill()
             raise AssertionError("the gateway did not start:\n" + "\n".join(self.lines[-50:]))
-        self.port = int(serving["listen"].rpartition(":")[2])
-        self.admin_port = int(serving["admin_listen"].rpartition(":")[2])
+        self.serving = serving
+        self.port = _port(serving["listen"])
+        self.admin_port = _port(serving["admin_listen"])
         return self
 
     def _read(self, process: "subprocess.Popen[str]", found: "Queue[dict[str, Any] | None]") -> None:
@@ -108,6 +111,15 @@ class Gateway:
         code = self.process.wait(STOP_SECONDS)
         self.process = None
         return code
+
+    def readyz(self) -> Reply:
+        """Return what operators are told."""
+        return self.request("GET", "/readyz", port=self.admin_port)
+
+    def events(self, name: str) -> list[dict[str, Any]]:
+        """Return the log lines of one kind."""
+        found = (json.loads(line) for line in self.lines if f'"event": "{name}"' in line)
+        return [line for line in found if line["event"] == name]
 
     def kill(self) -> None:
         """Send SIGKILL and wait for the end."""
@@ -183,6 +195,10 @@ class Gateway:
             if line.startswith("VmRSS:"):
                 return int(line.split()[1]) * 1024
         raise AssertionError("no VmRSS")
+
+
+def _port(address: str) -> int:
+    return 0 if address.startswith("unix:") else int(address.rpartition(":")[2])
 
 
 def _joined(fields: Message) -> dict[str, str]:

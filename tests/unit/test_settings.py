@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from gateway.settings import Listen, SettingsError, load_settings
+from gateway.workers import usable_cores
 
 
 def test_the_defaults_are_those_of_the_reference() -> None:
@@ -47,13 +48,10 @@ def test_listeners_are_read_and_written_back(text: str, expected: Listen) -> Non
         ({"GATEWAY_MAX_TARGET_BYTES": "8kb"}, ["GATEWAY_MAX_TARGET_BYTES", "8KiB"]),
         ({"GATEWAY_TRUSTED_PROXIES": "10.0.0.1/8"}, ["GATEWAY_TRUSTED_PROXIES", "10.0.0.1/8"]),
         ({"GATEWAY_DATA_DIR": ""}, ["GATEWAY_DATA_DIR", "empty"]),
-        ({"GATEWAY_WORKERS": "4"}, ["GATEWAY_WORKERS", "not supported yet"]),
+        ({"GATEWAY_WORKERS": "4"}, ["GATEWAY_WORKERS", "4 times as much", "GATEWAY_REDIS_URL"]),
+        ({"GATEWAY_WORKERS": "many"}, ["GATEWAY_WORKERS: 'many'", "auto"]),
+        ({"GATEWAY_WORKERS": "0"}, ["GATEWAY_WORKERS", "1"]),
         ({"GATEWAY_TLS_CERT": "/x"}, ["GATEWAY_TLS_CERT", "not supported yet"]),
-        ({"GATEWAY_REDIS_URL": "redis://x"}, ["GATEWAY_REDIS_URL", "not supported yet"]),
-        (
-            {"GATEWAY_DATABASE_URL": "postgresql://u:hunter2@h/d"},
-            ["GATEWAY_DATABASE_URL", "not supported yet"],
-        ),
         ({"GATEWAY_PUBLIC_URL": "api.example.com"}, ["GATEWAY_PUBLIC_URL", "https://api.example.com"]),
         ({"GATEWAY_AUDIT_DURABILITY": "maybe"}, ["GATEWAY_AUDIT_DURABILITY", "process"]),
         ({"GATEWAY_SECRET_FILE": "/nowhere/secret"}, ["GATEWAY_SECRET_FILE", "/nowhere/secret"]),
@@ -66,6 +64,24 @@ def test_a_mistake_names_the_setting_and_what_to_write(environ: dict[str, str], 
     for word in words:
         assert word in str(caught.value)
     assert "hunter2" not in str(caught.value)
+
+
+def test_several_processes_need_counters_that_they_share() -> None:
+    settings = load_settings({"GATEWAY_WORKERS": "4", "GATEWAY_REDIS_URL": "redis://u:hunter2@h"})
+    assert settings.workers == 4
+    assert settings.is_shared
+    assert "hunter2" not in repr(settings)
+
+
+def test_auto_is_as_many_processes_as_there_are_cores() -> None:
+    settings = load_settings({"GATEWAY_WORKERS": "auto", "GATEWAY_REDIS_URL": "redis://h"})
+    assert settings.workers == usable_cores()
+
+
+def test_the_url_of_a_database_is_not_shown() -> None:
+    settings = load_settings({"GATEWAY_DATABASE_URL": "postgresql://u:hunter2@h/d"})
+    assert settings.database == "postgresql://u:hunter2@h/d"
+    assert "hunter2" not in repr(settings)
 
 
 def test_what_kubernetes_injects_and_the_suite_s_own_names_are_ignored() -> None:

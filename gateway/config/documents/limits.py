@@ -44,12 +44,14 @@ class LimitDocument(Document):
         default="exact",
         description="`exact` asks the counters for every request; `leased` takes shares in advance.",
     )
-    on_store_error: Annotated[
-        Literal["local", "open", "closed"] | None,
-        NotYet("this answer to a failing counter store", ("open", "closed")),
-    ] = Field(
+    on_store_error: Literal["local", "open", "closed"] | None = Field(
         default=None,
-        description="While the counters cannot be reached: count in this process, admit, or refuse.",
+        description=(
+            "While the shared counters cannot be reached: `local` counts each process's share of the limit, "
+            "`open` admits without counting, `closed` refuses with 503. Default `local`, for limits of the "
+            "login `closed`."
+        ),
+        examples=["closed"],
     )
     cost: int = Field(default=1, ge=1, le=1_000_000, description="What one request uses up.", examples=[1])
     shadow: Annotated[bool, NotYet("counting without refusing", (True,))] = Field(

@@ -25,6 +25,10 @@ class MemoryCounters:
     """
 
     def __init__(self, clock: Clock, capacity: int = 500_000) -> None:
+        self.admitted = 0
+        """Requests whose charges were taken."""
+        self.refused = 0
+        """Requests that a limit refused."""
         self._clock = clock
         self._capacity = capacity
         self._meters: dict[tuple[str, str], Meter] = {}
@@ -47,7 +51,7 @@ class MemoryCounters:
         for limit, key in charges:
             meter = known.get(key)
             if meter is None or meter.limit is not limit:
-                meter = _adopted(meter, limit)
+                meter = _adopted(meter, limit, now)
                 is_fresh = True
             if meter.refuses_until > now:
                 is_refused = True
@@ -55,6 +59,7 @@ class MemoryCounters:
         if is_refused:
             refused = [Tally(meter.limit, meter.wait_us(now), *meter.left(now)) for meter in meters]
             self._remember(charges, meters, now)
+            self.refused += 1
             return Verdict(admitted=False, tallies=tuple(refused))
         tallies: list[Tally] = []
         is_spent = False
@@ -71,6 +76,7 @@ class MemoryCounters:
                     self._keep(key, meter, now)
         if self._ends and self._ends[0][0] <= now - _LINGER_US:
             self._settle_one(now)
+        self.admitted += 1
         return Verdict(admitted=True, tallies=tuple(tallies))
 
     @property
@@ -79,7 +85,7 @@ class MemoryCounters:
         return bool(self._refused)
 
     def known_wait(self, charges: Sequence[Charge]) -> float:
-        """Return the seconds until the charges could pass 0 when they may."""
+        """Return the seconds until the charges could pass, 0 when they may."""
         now = self._now()
         longest = 0
         for charge in charges:
@@ -92,8 +98,24 @@ class MemoryCounters:
             # The limit may have grown since, by a reload.
             meter = self._meters.get(charge.key)
             if meter is not None:
-                longest = max(longest, _adopted(meter, charge.limit).wait_us(now))
+                longest = max(longest, _adopted(meter, charge.limit, now).wait_us(now))
         return longest / 1_000_000
+
+    def meter(self, key: tuple[str, str]) -> Meter | None:
+        """Return what was counted for a key, None when nothing was."""
+        return self._meters.get(key)
+
+    def put(self, key: tuple[str, str], meter: Meter) -> None:
+        """Count a key with this meter, in place of the one that it has."""
+        self._refused.pop(key, None)
+        self._keep(key, meter, self._now())
+
+    def drain(self) -> dict[tuple[str, str], Meter]:
+        """Return every key's meter, and begin with none."""
+        drained, self._meters = self._meters, {}
+        self._refused.clear()
+        self._ends.clear()
+        return drained
 
     def _remember(self, charges: Sequence[Charge], meters: Sequence[Meter], now: int) -> None:
         refused = self._refused
@@ -148,11 +170,11 @@ class MemoryCounters:
             heappush(self._ends, kept)
 
 
-def _adopted(meter: Meter | None, limit: Limit) -> Meter:
+def _adopted(meter: Meter | None, limit: Limit, now: int) -> Meter:
     """Return a key's meter, counting for the limit as it is now; a new one when there is none."""
     if meter is None or meter.algorithm is not limit.algorithm:
         # A reload that makes a rate of a window, or the reverse, leaves nothing of what was counted.
         return new_meter(limit)
     if meter.limit is not limit:
-        meter.adopt(limit)
+        meter.adopt(limit, now)
     return meter

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 import structlog
 
-from gateway.ports import Change, ChangeFeed, ChangeKind, Clock, StoreUnavailable
+from gateway.ports import Change, ChangeFeed, ChangeKind, Clock, PlaceUnknown, StoreUnavailable
 
 POLL_SECONDS = 0.3
 MAX_PAUSE_SECONDS = 1.0
@@ -62,6 +62,11 @@ class FollowedRevocations:
         """A number that grows whenever an API key or an account changed."""
         return self._key_changes
 
+    @property
+    def silence(self) -> float:
+        """Seconds since the feed was last asked a question that it answered."""
+        return self._monotonic() - self._heard_until + MAX_SILENCE_SECONDS
+
     def session_revoked(self, session_id: str) -> bool:
         """Say whether a session has been ended."""
         return session_id in self._sessions
@@ -112,7 +117,14 @@ class FollowedRevocations:
     async def poll(self) -> None:
         """Ask the feed once and apply what is new. Raise `StoreUnavailable`."""
         asked = self._monotonic()
-        self._hear(await _in_time(self._feed.since(self._seq)), asked)
+        try:
+            changes = await _in_time(self._feed.since(self._seq))
+        except PlaceUnknown:
+            # What was known stays known: nothing comes alive again because a database was set back.
+            _log.warning("change_feed.place_unknown", detail="the feed was set back, or pruned; read anew")
+            await self.start()
+        else:
+            self._hear(changes, asked)
         self._forget_expired()
 
     async def follow(self) -> None:

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from threading import Lock
 from typing import Final
@@ -94,6 +95,12 @@ class SpoolBacklog:
             os.fsync(file.fileno())
         return str(path.relative_to(self._spool))
 
+    def size(self) -> int:
+        """Return how many bytes the logs take that this process ships."""
+        with self._turn:
+            directories = [self._spool / writer for writer in self._logs]
+        return sum(_bytes_in(directory) for directory in directories)
+
     def close(self) -> None:
         """Let go of the logs of dead writers; another process may take them over."""
         with self._turn:
@@ -139,6 +146,16 @@ class UnshippedSpool:
 
     def _log(self, writer: str) -> Log:
         return Log(self._spool / writer, dead=False)
+
+
+def _bytes_in(directory: Path) -> int:
+    size = 0
+    with suppress(FileNotFoundError), os.scandir(directory) as entries:
+        for entry in entries:
+            # A segment may be removed while we look.
+            with suppress(FileNotFoundError):
+                size += entry.stat().st_size
+    return size
 
 
 def _private(path: str, flags: int) -> int:

@@ -1,4 +1,4 @@
-"""Adapters on a SQL database: SQLite now, written so that PostgreSQL fits behind the same queries."""
+"""Adapters on a SQL database, SQLite or PostgreSQL: one set of queries, one file for what differs in each."""
 
 from gateway.stores.sql.api_keys import SqlApiKeyStore
 from gateway.stores.sql.audit import SqlAuditSink, SqlAuditTrail

@@ -1,15 +1,14 @@
 """The audit trail in SQL: records are shipped in, each once, and found again."""
 
 from asyncio import to_thread
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final
 
-import orjson
-from sqlalchemy import Select, and_, func, insert, or_, select, update
+from sqlalchemy import Row, Select, and_, func, insert, or_, select, text, union_all, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.ports import AuditQuery, Position, Run, StoredRecord
-from gateway.stores.sql.audit_chunk import Actor, Chunk, chunks, request_text, until_of
+from gateway.stores.sql.audit_chunk import Actor, Chunk, chunks, noted, request_text, until_of
 from gateway.stores.sql.audit_look import Look, StoredChunk
 from gateway.stores.sql.audit_tables import (
     SEQ_BITS,
@@ -20,20 +19,18 @@ from gateway.stores.sql.audit_tables import (
     audit_writers,
 )
 from gateway.stores.sql.database import Database
+from gateway.stores.sql.engine import engine_of
 
-_AT_ONCE: Final = 16
+_PLACES: Final = range(256, 4096)
+"""How many chunks are asked for at first, and in the end, when what is wanted is rare."""
+_RECORDS: Final = 16 << 10
+"""About how many records are looked into at once."""
 _KNOWN_ACTORS: Final = 10_000
-# One statement takes all the rows: one at a time, SQLite's every step would take the interpreter's lock from
-# the event loop and give it back.
-_TERMS: Final = (
-    "INSERT INTO audit_terms (term, chunk) "
-    "SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]') FROM json_each(?)"
+_FIRST_SIGHT: Final = text(
+    "INSERT INTO audit_writers (writer, acked_seq) VALUES (:writer, 0) ON CONFLICT DO NOTHING"
 )
-_ACTORS: Final = (
-    "INSERT INTO audit_actors (name, id) "
-    "SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]') FROM json_each(?) "
-    "WHERE true ON CONFLICT DO NOTHING"
-)
+_Place = tuple[int, int, str]
+"""Key of a chunk, key of its last record, and its latest time."""
 _CHUNKS: Final = select(
     audit_chunks.c.key, audit_chunks.c.last_key, audit_chunks.c.until, audit_chunks.c.records
 )
@@ -63,7 +60,7 @@ class SqlAuditSink:
         made = await to_thread(_made, run)
         actors = frozenset[Actor]().union(*(chunk.actors for chunk in made)) - self._actors
         async with self._database.write() as connection:
-            number, acked = await _place(connection, run.writer)
+            number, acked = await _writer(connection, run.writer)
             if acked >= run.last:
                 return
             if acked >= run.first:
@@ -71,9 +68,9 @@ class SqlAuditSink:
             base = number << SEQ_BITS
             await connection.execute(insert(audit_chunks), [_row(chunk, base) for chunk in made])
             terms = sorted((term, base + chunk.first) for chunk in made for term in chunk.terms)
-            for statement, rows in ((_TERMS, terms), (_ACTORS, sorted(actors))):
-                if rows:
-                    await connection.exec_driver_sql(statement, (orjson.dumps(rows).decode(),))
+            engine = engine_of(connection)
+            await engine.insert_new(connection, audit_terms, terms)
+            await engine.insert_new(connection, audit_actors, sorted(actors))
             await _move(connection, number, run.last)
         if len(self._actors) > _KNOWN_ACTORS:
             self._actors.clear()
@@ -82,7 +79,7 @@ class SqlAuditSink:
     async def skip(self, writer: str, *, upto: int) -> None:
         """Move the cursor past a record that cannot be stored. Raise `StoreUnavailable`."""
         async with self._database.write() as connection:
-            number, _ = await _place(connection, writer)
+            number, _ = await _writer(connection, writer)
             await _move(connection, number, upto)
 
 
@@ -99,18 +96,11 @@ class SqlAuditTrail:
         async with self._database.read() as connection:
             ids: frozenset[str] | None = None
             if query.actor is not None:
-                names = select(audit_actors.c.id).where(audit_actors.c.name == query.actor)
-                ids = frozenset({query.actor, *(await connection.scalars(names))})
+                actor = noted(query.actor)
+                names = select(audit_actors.c.id).where(audit_actors.c.name == actor)
+                ids = frozenset({actor, *(await connection.scalars(names))})
             look = Look(query, ids)
-            columns = audit_chunks.c
-            places = _places(query, ids).order_by(columns.until.desc(), columns.key.desc())
-            async with connection.stream(places) as found:
-                async for part in found.partitions(_AT_ONCE):
-                    if look.is_over(part[0].until):
-                        break
-                    wanted = _CHUNKS.where(columns.key.in_([row.key for row in part]))
-                    rows = await connection.execute(wanted)
-                    await to_thread(look.into, [StoredChunk(*row) for row in rows])
+            await _go_through(connection, _places(query, ids), look)
             writers = {row.id: row.writer for row in await connection.execute(select(audit_writers))}
         return [
             StoredRecord(writer=writers[key >> SEQ_BITS], seq=key & SEQ_MASK, body=body)
@@ -138,10 +128,44 @@ class SqlAuditTrail:
         return found
 
 
-def _places(query: AuditQuery, ids: frozenset[str] | None) -> Select[tuple[int, str]]:
+async def _go_through(connection: AsyncConnection, places: Select[_Place], look: Look) -> None:
+    """Look into chunks, the newest first, until nothing that is older can be wanted.
+
+    The database is told how few are wanted: when it has to give all of them, it sorts all of them first.
+    """
+    columns, count = audit_chunks.c, _PLACES.start
+    places = places.order_by(columns.until.desc(), columns.key.desc())
+    part = (await connection.execute(places.limit(count))).all()
+    while part:
+        for portion in _portions(part):
+            if look.is_over(portion[0].until):
+                return
+            wanted = _CHUNKS.where(columns.key.in_([place.key for place in portion]))
+            rows = await connection.execute(wanted)
+            await to_thread(look.into, [StoredChunk(*row) for row in rows])
+        if len(part) < count:
+            return
+        last, count = part[-1], min(4 * count, _PLACES.stop)
+        older = and_(columns.until <= last.until, or_(columns.until < last.until, columns.key < last.key))
+        part = (await connection.execute(places.where(older).limit(count))).all()
+
+
+def _portions(places: Sequence[Row[_Place]]) -> Iterator[Sequence[Row[_Place]]]:
+    """Divide places into those that are looked into at once, however many records are in a chunk."""
+    start = records = 0
+    for number, place in enumerate(places):
+        records += place.last_key - place.key + 1
+        if records >= _RECORDS:
+            yield places[start : number + 1]
+            start, records = number + 1, 0
+    if start < len(places):
+        yield places[start:]
+
+
+def _places(query: AuditQuery, ids: frozenset[str] | None) -> Select[_Place]:
     """Select the chunks where records may be that match."""
     columns, terms = audit_chunks.c, audit_terms.c
-    wanted: Select[tuple[int, str]] = select(columns.key, columns.until)
+    wanted: Select[_Place] = select(columns.key, columns.last_key, columns.until)
     if query.since is not None:
         wanted = wanted.where(columns.until >= query.since)
     if query.until is not None:
@@ -154,8 +178,9 @@ def _places(query: AuditQuery, ids: frozenset[str] | None) -> Select[tuple[int, 
         times = until_of(request)
         if times is not None:
             within = and_(within, columns.until.between(*times))
-        noted = columns.key.in_(select(terms.chunk).where(terms.term == request))
-        wanted = wanted.where(or_(within, noted))
+        alone = select(terms.chunk).where(terms.term == noted(request))
+        # Not one or the other of each chunk, which no index answers.
+        wanted = wanted.where(columns.key.in_(union_all(select(columns.key).where(within), alone)))
     return wanted
 
 
@@ -201,13 +226,13 @@ def _row(chunk: Chunk, base: int) -> dict[str, int | str | bytes | None]:
     }
 
 
-async def _place(connection: AsyncConnection, writer: str) -> tuple[int, int]:
-    """Return a writer's number and how far it was shipped."""
+async def _writer(connection: AsyncConnection, writer: str) -> tuple[int, int]:
+    """Return a writer's number and how far it was shipped; nobody else ships its records until the commit."""
     query = select(audit_writers.c.id, audit_writers.c.acked_seq).where(audit_writers.c.writer == writer)
-    row = (await connection.execute(query)).one_or_none()
+    row = (await connection.execute(query.with_for_update())).one_or_none()
     if row is None:
-        await connection.execute(insert(audit_writers).values(writer=writer, acked_seq=0))
-        row = (await connection.execute(query)).one()
+        await connection.execute(_FIRST_SIGHT, {"writer": writer})
+        row = (await connection.execute(query.with_for_update())).one()
     return row.id, row.acked_seq
 
 

@@ -4,6 +4,7 @@ What is noted only says where to look. Whoever looks reads the records and compa
 much, never too little.
 """
 
+import hashlib
 import re
 import struct
 import zlib
@@ -20,6 +21,8 @@ from gateway.ports import RecordRefused, Run
 _AT_MOST: Final = 1024
 """Records in one chunk: what has to be read to see one of them."""
 _LEVEL: Final = 1
+_LONGEST: Final = 200
+"""Characters of what is noted. PostgreSQL's index takes entries of up to 2704 bytes, and two of these."""
 
 _HEAD: Final = struct.Struct("<9s27s16s36s1s")
 """How the encoder begins a record that belongs to a request: the time and the request's id are the two that
@@ -53,7 +56,7 @@ class Chunk:
     last_request: str | None
     """Range of the ids of requests, as JSON has them; None when all of them are among the terms."""
     terms: frozenset[str]
-    """Ids of actors, and of the requests outside of the range."""
+    """Ids of actors, and of the requests outside of the range; like all that is looked for, as `noted`."""
     actors: frozenset[Actor]
     records: bytes
 
@@ -90,11 +93,23 @@ def _chunk(run: Run) -> Chunk:
         until=notes.until,
         first_request=min(near).decode() if near else None,
         last_request=max(near).decode() if near else None,
-        terms=notes.ids.union(request.decode() for request in far),
-        actors=notes.actors,
+        terms=frozenset(map(noted, notes.ids.union(request.decode() for request in far))),
+        actors=frozenset((noted(name), noted(id_)) for name, id_ in notes.actors),
         # The interpreter's lock is free meanwhile, and what is written to disk twice is a tenth of the size.
         records=zlib.compress(b"".join((lengths, *run.bodies)), _LEVEL),
     )
+
+
+def noted(text: str) -> str:
+    """Return a text as it is noted and looked for: itself; when it is long, its beginning and its hash."""
+    if len(text) <= _LONGEST:
+        return text
+    return text[: _LONGEST - 64] + hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def unshortened(text: str) -> str:
+    """Return what the text surely begins with that was `noted` like this: all of it, unless it is long."""
+    return text if len(text) < _LONGEST else text[: _LONGEST - 64]
 
 
 def opened(records: bytes) -> bytes | None:

@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 import orjson
 
 from gateway.ports import AuditQuery
-from gateway.stores.sql.audit_chunk import divided, opened, time_of
+from gateway.stores.sql.audit_chunk import divided, noted, opened, time_of, unshortened
 
 _MEMBERS: Final = ("decision", "route", "request_id", "kind")
 
@@ -49,7 +49,7 @@ class StoredChunk(NamedTuple):
 class Look:
     """Goes through chunks, and keeps the newest of the records that match a query.
 
-    `ids` are those of the actors that are wanted, None for any.
+    `ids` are those of the actors that are wanted, as `noted`, None for any.
     """
 
     def __init__(self, query: AuditQuery, ids: frozenset[str] | None) -> None:
@@ -58,7 +58,7 @@ class Look:
         members = [(name, getattr(query, name)) for name in _MEMBERS]
         self._members = [(name, value) for name, value in members if value is not None]
         self._texts = [orjson.dumps(value) for _, value in self._members]
-        self._id_texts = [] if ids is None else [orjson.dumps(value) for value in ids]
+        self._id_texts = [] if ids is None else [_text(value) for value in ids]
         self._newest: list[tuple[str, int, bytes]] = []
         """A heap: the oldest of them is the first."""
 
@@ -102,8 +102,13 @@ class Look:
                 fields = orjson.loads(body)
                 if not all(fields.get(name) == value for name, value in self._members):
                     return None
-                if self._ids is not None and fields["actor"]["id"] not in self._ids:
+                if self._ids is not None and noted(fields["actor"]["id"]) not in self._ids:
                     return None
             except (ValueError, LookupError, TypeError, AttributeError):
                 return None
         return time
+
+
+def _text(id_: str) -> bytes:
+    """Return what is in the JSON of every record of an actor: the id, or its beginning when it is long."""
+    return orjson.dumps(unshortened(id_))[:-1]

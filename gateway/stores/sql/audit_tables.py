@@ -8,9 +8,10 @@ first record.
 
 from typing import Final
 
-from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, String, Table
+from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, Table
 
 from gateway.stores.sql.tables import metadata
+from gateway.stores.sql.text import Text
 
 SEQ_BITS: Final = 40
 """A writer may write 2**40 records; there may be 2**23 writers, one for each start of a process."""
@@ -20,7 +21,7 @@ audit_writers = Table(
     "audit_writers",
     metadata,
     Column("id", Integer, primary_key=True),
-    Column("writer", String, nullable=False, unique=True),
+    Column("writer", Text, nullable=False, unique=True),
     Column("acked_seq", BigInteger, nullable=False),
 )
 
@@ -30,11 +31,11 @@ audit_chunks = Table(
     Column("key", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=False),
     Column("last_key", BigInteger, nullable=False),
     # The earliest and the latest `time` of its records.
-    Column("since", String, nullable=False),
-    Column("until", String, nullable=False),
+    Column("since", Text, nullable=False),
+    Column("until", Text, nullable=False),
     # Between which request ids those lie that are not among its terms.
-    Column("first_request", String),
-    Column("last_request", String),
+    Column("first_request", Text),
+    Column("last_request", Text),
     Column("records", LargeBinary, nullable=False),
     Index("ix_audit_chunks_until", "until"),
 )
@@ -43,7 +44,7 @@ audit_chunks = Table(
 audit_terms = Table(
     "audit_terms",
     metadata,
-    Column("term", String, primary_key=True),
+    Column("term", Text, primary_key=True),
     Column("chunk", BigInteger, primary_key=True),
     sqlite_with_rowid=False,
 )
@@ -52,6 +53,6 @@ audit_terms = Table(
 audit_actors = Table(
     "audit_actors",
     metadata,
-    Column("name", String, primary_key=True),
-    Column("id", String, primary_key=True),
+    Column("name", Text, primary_key=True),
+    Column("id", Text, primary_key=True),
 )

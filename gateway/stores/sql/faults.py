@@ -1,14 +1,13 @@
 """The border: no exception of SQLAlchemy or of a driver passes it."""
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from gateway.ports import StoreUnavailable
-
-_UNIQUE = "UNIQUE constraint failed: "
 
 
 class DatabaseUnusable(StoreUnavailable):
@@ -24,29 +23,23 @@ class UniqueViolation(Exception):
         """`table.column` of the violated constraint."""
 
 
+Explain = Callable[[DBAPIError], UniqueViolation | StoreUnavailable]
+"""What one kind of database means by an error of its driver."""
+
+
 @contextmanager
-def translated(place: str) -> Iterator[None]:
+def translated(place: str, explain: Explain) -> Iterator[None]:
     """Turn errors of the driver into `UniqueViolation` or `StoreUnavailable`; `place` names the database.
 
     Only the driver's own message is passed on: SQLAlchemy's would quote the statement.
     """
     try:
         yield
-    except IntegrityError as error:
-        columns = _unique_columns(error)
-        if columns is None:
-            raise StoreUnavailable(f"{place}: {error.orig}") from None
-        raise UniqueViolation(columns) from None
     except DBAPIError as error:
-        raise StoreUnavailable(f"{place}: {error.orig}") from None
+        raise explain(error) from None
+    except PoolTimeout:
+        raise StoreUnavailable(f"{place}: all connections of this process are busy") from None
     except SQLAlchemyError as error:
         raise StoreUnavailable(f"{place}: {type(error).__name__}") from error
     except sqlite3.Error as error:
         raise StoreUnavailable(f"{place}: {error}") from None
-
-
-def _unique_columns(error: IntegrityError) -> frozenset[str] | None:
-    text = str(error.orig)
-    if not text.startswith(_UNIQUE):
-        return None
-    return frozenset(column.strip() for column in text.removeprefix(_UNIQUE).split(","))

@@ -3,33 +3,59 @@
 A migration is a file `migrations/NNNN_what.py`; its revision is its number, so versions can be compared.
 """
 
+import re
 from pathlib import Path
+from typing import Final
 
-from sqlalchemy import Connection, inspect, text
+from sqlalchemy import Connection, Inspector, inspect, text
 
 from gateway.stores.sql.faults import DatabaseUnusable
+from gateway.stores.sql.tables import metadata
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
+_VERSION: Final = "alembic_version"
+_VERSIONS: Final = text("SELECT version_num FROM alembic_version")
+_NUMBER: Final = re.compile("[0-9]{4}")
+_OWN: Final = "give the gateway a database of its own, or in PostgreSQL a schema (?search_path=NAME)"
 
 
 def newest() -> str:
     """Return the version that this program works with: `0002`."""
-    return max(path.name.partition("_")[0] for path in _MIGRATIONS.glob("[0-9]*_*.py"))
+    return max(_versions())
 
 
 def is_behind(connection: Connection, place: str) -> bool:
-    """Say whether the schema must be upgraded. Raise `DatabaseUnusable` when it is newer than the program."""
-    if not inspect(connection).has_table("alembic_version"):
+    """Say whether the schema must be upgraded. Raise `DatabaseUnusable` when it is newer than the program, or
+    somebody else's."""
+    found = inspect(connection)
+    if not found.has_table(_VERSION):
+        _refuse_tables_of_others(found, place)
         return True
-    version = connection.scalar(text("SELECT version_num FROM alembic_version"))
-    if version is None:
+    if [column["name"] for column in found.get_columns(_VERSION)] != ["version_num"]:
+        raise DatabaseUnusable(f"{place}: its table {_VERSION} is not the gateway's: {_OWN}")
+    versions = [str(version) for version in connection.scalars(_VERSIONS)]
+    if not versions:
+        _refuse_tables_of_others(found, place)
         return True
-    if str(version) > newest():
+    if len(versions) == 1 and _NUMBER.fullmatch(versions[0]) and versions[0] > newest():
         raise DatabaseUnusable(
-            f"{place}: its schema has version {version}, this program knows {newest()}: "
+            f"{place}: its schema has version {versions[0]}, this program knows {newest()}: "
             "start the newer gateway that wrote it, or restore a backup"
         )
-    return str(version) < newest()
+    if len(versions) > 1 or versions[0] not in _versions():
+        raise DatabaseUnusable(f"{place}: its table {_VERSION} is not the gateway's: {_OWN}")
+    return versions[0] < newest()
+
+
+def _versions() -> set[str]:
+    return {path.name.partition("_")[0] for path in _MIGRATIONS.glob("[0-9]*_*.py")}
+
+
+def _refuse_tables_of_others(found: Inspector, place: str) -> None:
+    """Raise `DatabaseUnusable` when tables are where the gateway's first would be made."""
+    taken = sorted(metadata.tables.keys() & set(found.get_table_names()))
+    if taken:
+        raise DatabaseUnusable(f"{place}: it holds somebody else's table {taken[0]}: {_OWN}")
 
 
 def upgrade(connection: Connection, place: str) -> None:

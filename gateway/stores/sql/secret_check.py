@@ -1,12 +1,17 @@
 """The check value of the master secret in SQL."""
 
-from sqlalchemy import insert, select
-from sqlalchemy.ext.asyncio import AsyncConnection
+from typing import Final
+
+from sqlalchemy import LargeBinary, bindparam, select, text
 
 from gateway.stores.sql.database import Database
 from gateway.stores.sql.tables import settings
 
-_NAME = "secret_check"
+_NAME: Final = "secret_check"
+_GET: Final = select(settings.c.value).where(settings.c.name == _NAME)
+_SET: Final = text(
+    "INSERT INTO settings (name, value) VALUES (:name, :value) ON CONFLICT DO NOTHING"
+).bindparams(bindparam("value", type_=LargeBinary))
 
 
 class SqlSecretCheck:
@@ -18,17 +23,11 @@ class SqlSecretCheck:
     async def check_value(self) -> bytes | None:
         """Return the stored value, None in a new database. Raise `StoreUnavailable`."""
         async with self._database.read() as connection:
-            return await _value(connection)
+            return await connection.scalar(_GET)
 
     async def set_check_value(self, value: bytes) -> bytes:
         """Store the value unless there is one; return the one that counts. Raise `StoreUnavailable`."""
         async with self._database.write() as connection:
-            present = await _value(connection)
-            if present is not None:
-                return present
-            await connection.execute(insert(settings).values(name=_NAME, value=value))
-            return value
-
-
-async def _value(connection: AsyncConnection) -> bytes | None:
-    return await connection.scalar(select(settings.c.value).where(settings.c.name == _NAME))
+            await connection.execute(_SET, {"name": _NAME, "value": value})
+            kept: bytes = (await connection.execute(_GET)).scalar_one()
+            return kept

@@ -1,6 +1,7 @@
 """Sessions in SQL. What must be decided once is one conditional UPDATE; the database picks the winner."""
 
 from collections.abc import Sequence
+from typing import Final
 
 from sqlalchemy import ColumnElement, Row, delete, insert, select, update
 
@@ -8,6 +9,9 @@ from gateway.ports import ChangeKind, Session
 from gateway.stores.sql.changes import announce
 from gateway.stores.sql.database import Database
 from gateway.stores.sql.tables import sessions, users
+
+_DROPPED: Final = 100
+"""How many sessions that are over may go with each new one."""
 
 
 class SqlSessionStore:
@@ -20,7 +24,13 @@ class SqlSessionStore:
         """Store a new session, and drop those whose absolute end has passed. Raise `StoreUnavailable`."""
         async with self._database.write() as connection:
             await connection.execute(insert(sessions).values(_columns(session)))
-            await connection.execute(delete(sessions).where(sessions.c.expires_at < session.created_at))
+            # Passing over what another transaction works on: two that drop the same sessions, in different
+            # order, would wait for each other. A few at a time: nobody's login waits for all that a long
+            # standstill, or a flood, has left.
+            over = select(sessions.c.id).where(sessions.c.expires_at < session.created_at).limit(_DROPPED)
+            await connection.execute(
+                delete(sessions).where(sessions.c.id.in_(over.with_for_update(skip_locked=True)))
+            )
 
     async def find(self, id: str) -> Session | None:
         """Return a session by id, revoked and expired ones too. Raise `StoreUnavailable`."""
@@ -64,6 +74,15 @@ class SqlSessionStore:
         """End every session of a user, raise the user's epoch and announce both; return the ended ids.
         Raise `StoreUnavailable`."""
         async with self._database.write() as connection:
+            # The account comes first: of two that end all its sessions, one waits here, and holds none.
+            epoch = await connection.scalar(
+                update(users)
+                .where(users.c.id == user_id)
+                .values(epoch=users.c.epoch + 1)
+                .returning(users.c.epoch),
+            )
+            if epoch is None:
+                return []
             ended = await connection.scalars(
                 update(sessions)
                 .where((sessions.c.user_id == user_id) & sessions.c.revoked_at.is_(None))
@@ -71,16 +90,8 @@ class SqlSessionStore:
                 .returning(sessions.c.id),
             )
             ids = sorted(ended)
-            for session_id in ids:
-                await announce(connection, ChangeKind.SESSION_REVOKED, session_id, at=at)
-            epoch = await connection.scalar(
-                update(users)
-                .where(users.c.id == user_id)
-                .values(epoch=users.c.epoch + 1)
-                .returning(users.c.epoch),
-            )
-            if epoch is not None:
-                await announce(connection, ChangeKind.USER_CHANGED, user_id, at=at, epoch=epoch)
+            await announce(connection, ChangeKind.SESSION_REVOKED, *ids, at=at)
+            await announce(connection, ChangeKind.USER_CHANGED, user_id, at=at, epoch=epoch)
             return ids
 
     async def _updated(self, condition: ColumnElement[bool], **values: object) -> bool:

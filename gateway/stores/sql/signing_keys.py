@@ -6,6 +6,7 @@ from sqlalchemy import case, insert, select
 
 from gateway.ports import StoredSigningKey
 from gateway.stores.sql.database import Database
+from gateway.stores.sql.engine import Lock, engine_of
 from gateway.stores.sql.tables import signing_keys
 
 
@@ -34,9 +35,10 @@ class SqlSigningKeyStore:
     async def add_first(self, key: StoredSigningKey) -> bool:
         """Store the very first key; False when there is one. Raise `StoreUnavailable`.
 
-        Looking and storing are one write transaction, which no other process can come between.
+        Looking and storing are done under a lock: no other process can come between.
         """
         async with self._database.write() as connection:
+            await engine_of(connection).lock(connection, Lock.FIRST_SIGNING_KEY)
             if (await connection.execute(select(signing_keys.c.kid).limit(1))).first() is not None:
                 return False
             await connection.execute(

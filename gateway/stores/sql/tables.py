@@ -13,10 +13,11 @@ from sqlalchemy import (
     Integer,
     LargeBinary,
     MetaData,
-    String,
     Table,
     UniqueConstraint,
 )
+
+from gateway.stores.sql.text import Text
 
 metadata = MetaData(
     naming_convention={
@@ -30,12 +31,12 @@ metadata = MetaData(
 users = Table(
     "users",
     metadata,
-    Column("id", String, primary_key=True),
-    Column("username", String, nullable=False),
-    Column("username_key", String, nullable=False, unique=True),
-    Column("email", String),
-    Column("email_key", String, unique=True),
-    Column("password_hash", String),
+    Column("id", Text, primary_key=True),
+    Column("username", Text, nullable=False),
+    Column("username_key", Text, nullable=False, unique=True),
+    Column("email", Text),
+    Column("email_key", Text, unique=True),
+    Column("password_hash", Text),
     Column("epoch", Integer, nullable=False),
     Column("created_at", Double, nullable=False),
     Column("verified_at", Double),
@@ -46,13 +47,13 @@ user_roles = Table(
     "user_roles",
     metadata,
     Column("user_id", ForeignKey("users.id", ondelete="CASCADE"), primary_key=True),
-    Column("role", String, primary_key=True),
+    Column("role", Text, primary_key=True),
 )
 
 sessions = Table(
     "sessions",
     metadata,
-    Column("id", String, primary_key=True),
+    Column("id", Text, primary_key=True),
     Column("user_id", ForeignKey("users.id", ondelete="CASCADE"), nullable=False),
     Column("key", LargeBinary, nullable=False),
     Column("counter", Integer, nullable=False),
@@ -62,8 +63,8 @@ sessions = Table(
     Column("last_used_at", Double, nullable=False),
     Column("expires_at", Double, nullable=False),
     Column("revoked_at", Double),
-    Column("source_ip", String),
-    Column("user_agent", String),
+    Column("source_ip", Text),
+    Column("user_agent", Text),
     Index("ix_sessions_user_id", "user_id"),
     Index("ix_sessions_expires_at", "expires_at"),
 )
@@ -71,11 +72,11 @@ sessions = Table(
 api_keys = Table(
     "api_keys",
     metadata,
-    Column("id", String, primary_key=True),
-    Column("name", String, nullable=False),
+    Column("id", Text, primary_key=True),
+    Column("name", Text, nullable=False),
     Column("owner_id", ForeignKey("users.id", ondelete="CASCADE"), nullable=False),
     Column("secret_hash", LargeBinary, nullable=False),
-    Column("scopes", String),
+    Column("scopes", Text),
     Column("created_at", Double, nullable=False),
     Column("expires_at", Double),
     Column("revoked_at", Double),
@@ -85,10 +86,10 @@ api_keys = Table(
 signing_keys = Table(
     "signing_keys",
     metadata,
-    Column("kid", String, primary_key=True),
+    Column("kid", Text, primary_key=True),
     Column("public_pem", LargeBinary, nullable=False),
     Column("sealed_private", LargeBinary, nullable=False),
-    Column("state", String, nullable=False),
+    Column("state", Text, nullable=False),
     Column("created_at", Double, nullable=False),
 )
 
@@ -97,8 +98,8 @@ changes = Table(
     metadata,
     # AUTOINCREMENT: a number is never given twice, even when the newest rows are pruned.
     Column("seq", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
-    Column("kind", String, nullable=False),
-    Column("subject", String, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("subject", Text, nullable=False),
     Column("epoch", Integer, nullable=False),
     Column("at", Double, nullable=False),
     Index("ix_changes_at", "at"),
@@ -108,6 +109,6 @@ changes = Table(
 settings = Table(
     "settings",
     metadata,
-    Column("name", String, primary_key=True),
+    Column("name", Text, primary_key=True),
     Column("value", LargeBinary, nullable=False),
 )

@@ -272,3 +272,41 @@ async def test_a_log_that_the_disk_does_not_give_back_holds_up_nobody(
         await Deliverer(backlog, sink, Auditor(spool, SystemClock())).drain()
     assert len(sink.of(good.writer)) == 3
     backlog.close()
+
+
+async def test_how_far_shipping_is_behind_grows_while_the_sink_is_down(
+    deliverer: Deliverer, spool: SpoolWriter, sink: Memory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(deliver, "_EVERY", 0.01)
+    await _fill(spool, 10)
+    await deliverer.drain()
+    assert (deliverer.shipped_upto(spool.writer), deliverer.shipped_upto("of nobody")) == (10, 0)
+    before = deliverer.lag
+    sink.down = True
+    await _fill(spool, 5)
+    async with _running(deliverer):
+        await _until(lambda: deliverer.failing)
+        assert deliverer.lag > before
+        assert deliverer.shipped_upto(spool.writer) == 10
+        assert deliverer.spool_bytes > 0
+        grown = deliverer.lag
+        sink.down = False
+        await _until(lambda: deliverer.failing is None and sink.cursors[spool.writer] == 15)
+        await _until(lambda: deliverer.lag < grown)
+    assert deliverer.shipped_upto(spool.writer) == 15
+
+
+async def test_records_that_are_missing_are_counted(
+    deliverer: Deliverer, spool: SpoolWriter, tmp_path: Path
+) -> None:
+    other = SpoolWriter.open(tmp_path)
+    await _fill(other, 10)
+    other.close()
+    (path,) = (tmp_path / other.writer).iterdir()
+    data = bytearray(path.read_bytes())
+    data[-len(data) // 2] ^= 1
+    path.write_bytes(data)
+    spool.append(b"poison")
+    await spool.flushed()
+    await deliverer.drain()
+    assert deliverer.lost == 2

@@ -99,6 +99,19 @@ async def test_a_record_that_is_shipped_while_the_list_is_read_is_there_once(
     assert _numbers(found) == [("a", 2), ("a", 1)]
 
 
+async def test_what_is_shipped_while_the_end_is_looked_for_lies_before_the_end(
+    shipped: Shipped, waiting: Waiting
+) -> None:
+    class Gone(Waiting):
+        def read(self, writer: str, *, after: int) -> Iterator[StoredRecord]:
+            shipped.records, self.records = [*shipped.records, *self.records], []
+            return super().read(writer, after=after)
+
+    gone = Gone()
+    gone.records = [_record("a", 1), _record("a", 2)]
+    assert await WholeTrail(shipped, shipped, gone).end() == {"a": 2}
+
+
 @pytest.mark.parametrize(
     ("query", "matches"),
     [

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from gateway.config import Loaded, Severity, load_configuration, render_json, render_text
 from gateway.identity import AuthenticatorSpec
-from gateway.model import Algorithm
+from gateway.model import Algorithm, OnStoreError
 from gateway.routing import Match
 
 Load = Callable[..., Loaded]
@@ -67,6 +67,18 @@ def test_deny_rules_stand_at_the_earliest_step_that_can_decide_them(load: Load) 
     assert [rule.id for rule in snapshot.plans["change"].deny_identity] == ["no-keys", "no-robots"]
     assert [rule.id for rule in snapshot.plans["reports"].deny_identity] == ["no-robots"]
     assert snapshot.plans["health"].deny_identity == ()
+
+
+@pytest.mark.parametrize("word", ["local", "open", "closed"])
+def test_a_limit_says_what_happens_while_counters_cannot_be_reached(
+    load: Load, policies: str, word: str
+) -> None:
+    written = policies.replace("5/15min, per: all}", f"5/15min, per: all, on_store_error: {word}}}")
+    snapshot = load(written).snapshot
+    assert snapshot is not None
+    slow, window = snapshot.plans["change"].limits.route
+    assert slow.on_store_error is OnStoreError.LOCAL
+    assert window.on_store_error is OnStoreError(word)
 
 
 def test_limits_have_ids_places_and_their_own_way_of_counting(load: Load) -> None:

@@ -72,8 +72,6 @@ def test_a_section_that_is_not_enforced_is_refused(load: Load, policies: str, te
         ("kind: gateway_jwt}", "kind: gateway_jwt}\n  m: {kind: mtls, subject: san_uri}"),
         ("{limit: 5/15min, per: all}", "{in_flight: 5, per: all}"),
         ("{limit: 5/15min, per: all}", "{limit: 5/15min, per: all, accuracy: leased}"),
-        ("{limit: 5/15min, per: all}", "{limit: 5/15min, per: all, on_store_error: open}"),
-        ("{limit: 5/15min, per: all}", "{limit: 5/15min, per: all, on_store_error: closed}"),
         ("{limit: 5/15min, per: all}", "{limit: 5/15min, per: all, shadow: true}"),
         ("{limit: 5/15min, per: all}", "{limit: 5/month, per: all}"),
         ("{limit: 5/15min, per: all}", "{limit: 5/15min, per: username}"),
@@ -131,6 +129,8 @@ def test_an_upstream_that_cannot_be_talked_to_as_written_is_refused(
     [
         (_CHANGE, _CHANGE + "    websocket: false\n"),
         ("{limit: 5/15min, per: all}", "{limit: 5/15min, per: all, accuracy: exact, on_store_error: local}"),
+        ("{limit: 5/15min, per: all}", "{limit: 5/15min, per: all, on_store_error: open}"),
+        ("{limit: 5/15min, per: all}", "{limit: 5/15min, per: all, on_store_error: closed}"),
         ("{limit: 5/15min, per: all}", "{limit: 5/15min, per: all, shadow: false, cost: 2}"),
         ("registration: open", "registration: closed\n  email_verification: off\n  login: {}"),
         ("registration: open", "registration: open\n  password: {min_length: 16, reject_common: false}"),

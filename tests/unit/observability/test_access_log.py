@@ -2,8 +2,15 @@
 
 import json
 import os
+import select
+import signal
+import subprocess
+import sys
 import time
+from collections import Counter
+from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from support.heads import HEAD
@@ -102,3 +109,103 @@ def test_a_log_that_is_switched_off_writes_nothing() -> None:
     log.start()
     log.completed(permit(), COMPLETION)
     log.stop()
+
+
+WRITER = """
+import sys
+from dataclasses import replace
+from support.heads import HEAD
+from gateway.model import Reason, Refusal
+from gateway.observability import AccessLog
+log = AccessLog(enabled=True, as_json=True, worker=int(sys.argv[1]))
+head = replace(HEAD, path="/" + "x" * 300)
+for _ in range(1500):
+    log.refused(Refusal(head=head, reason=Reason.NO_ROUTE))
+print("ready", file=sys.stderr, flush=True)
+sys.stdin.read()
+log.start()
+log._thread.join(0.3)
+log.stop()
+"""
+
+
+def test_lines_of_several_workers_do_not_mix_in_a_pipe_that_is_full() -> None:
+    reading, writing = os.pipe()
+    tests = Path(__file__).parents[2]
+    environ = {**os.environ, "PYTHONPATH": f"{tests}:{tests.parent}"}
+    writers = [
+        subprocess.Popen(
+            [sys.executable, "-c", WRITER, str(number)],
+            env=environ,
+            stdin=subprocess.PIPE,
+            stdout=writing,
+            stderr=subprocess.PIPE,
+        )
+        for number in (1, 2, 3)
+    ]
+    os.close(writing)
+    for writer in writers:
+        assert writer.stderr is not None
+        with writer.stderr:
+            assert writer.stderr.readline() == b"ready\n"
+    for writer in writers:
+        assert writer.stdin is not None
+        writer.stdin.close()
+    found = Counter[int]()
+    with os.fdopen(reading, "rb", buffering=0) as pipe:
+        rest = b""
+        # Small bites, so that the pipe is full most of the time.
+        while data := pipe.read(3000):
+            *whole, rest = (rest + data).split(b"\n")
+            found.update(json.loads(line)["worker"] for line in whole)
+    assert found == {1: 1500, 2: 1500, 3: 1500}
+    assert [writer.wait(10) for writer in writers] == [0, 0, 0]
+
+
+def test_a_worker_that_is_stopped_in_the_middle_of_a_line_holds_up_no_other() -> None:
+    reading, writing = os.pipe()
+    tests = Path(__file__).parents[2]
+    environ = {**os.environ, "PYTHONPATH": f"{tests}:{tests.parent}"}
+    with os.fdopen(reading, "rb", buffering=0) as pipe:
+        first, second = (
+            subprocess.Popen(
+                [sys.executable, "-c", WRITER, str(number)],
+                env=environ,
+                stdin=subprocess.PIPE,
+                stdout=writing,
+                stderr=subprocess.PIPE,
+            )
+            for number in (1, 2)
+        )
+        try:
+            for writer in (first, second):
+                assert writer.stderr is not None
+                assert writer.stderr.readline() == b"ready\n"
+            assert first.stdin is not None
+            assert second.stdin is not None
+            # The first fills the pipe, and is stopped while it waits for room.
+            first.stdin.close()
+            _until(lambda: not select.select([], [writing], [], 0)[1])
+            first.send_signal(signal.SIGSTOP)
+            second.stdin.close()
+            found = Counter[int]()
+            rest = b""
+            while found[2] < 1500:
+                ready, _, _ = select.select([pipe], [], [], 5)
+                assert ready, "the second worker is held up"
+                *whole, rest = (rest + pipe.read(65536)).split(b"\n")
+                found.update(json.loads(line)["worker"] for line in whole)
+        finally:
+            os.close(writing)
+            for writer in (first, second):
+                writer.kill()
+                # Closes its ends of the pipes, and waits.
+                with writer:
+                    pass
+
+
+def _until(check: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 5
+    while not check():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)

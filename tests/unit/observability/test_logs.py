@@ -1,7 +1,9 @@
 """What goes to the log, and what never does."""
 
+import io
 import json
 import logging
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -47,3 +49,24 @@ def test_what_is_below_the_level_is_not_written(capsys: pytest.CaptureFixture[st
     set_up_logs(level="warning", form="json")
     log.info("serving")
     assert capsys.readouterr().out == ""
+
+
+def test_every_line_of_a_worker_carries_its_number(capsys: pytest.CaptureFixture[str]) -> None:
+    set_up_logs(level="info", form="json", worker=3)
+    log.info("something")
+    assert json.loads(capsys.readouterr().out)["worker"] == 3
+
+
+def test_a_line_goes_out_in_one_write_with_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    writes: list[str] = []
+
+    class Output(io.StringIO):
+        def write(self, text: str) -> int:
+            writes.append(text)
+            return len(text)
+
+    monkeypatch.setattr(sys, "stdout", Output())
+    set_up_logs(level="info", form="json")
+    log.info("something")
+    assert [text.count("\n") for text in writes] == [1]
+    assert writes[0].endswith("}\n")

@@ -185,10 +185,13 @@ async def test_two_principals_contradict_each_other(world: World) -> None:
     assert reason(await world.ask("GET", "/a/1?q=yes")) is Reason.CREDENTIALS_CONFLICTING
 
 
-async def test_a_store_that_cannot_answer_raises_for_the_enforcer_to_refuse(world: World) -> None:
+async def test_a_store_that_cannot_answer_refuses_with_the_route_that_was_asked_for(world: World) -> None:
     world.tokens.answer = StoreUnavailable("away")
-    with pytest.raises(StoreUnavailable):
-        await world.ask("GET", "/a/1?q=yes")
+    decision = await world.ask("GET", "/a/1?q=yes")
+    assert isinstance(decision, Refusal)
+    assert decision.reason is Reason.DEPENDENCY_UNAVAILABLE
+    assert decision.route is not None
+    assert (decision.diagnosis, decision.retry_after) == ("away", 1)
 
 
 async def test_a_public_route_asks_nobody(world: World) -> None:

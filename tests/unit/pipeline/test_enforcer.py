@@ -1,5 +1,6 @@
 """The enforcement point fails closed, and nothing counts before it is written down."""
 
+import asyncio
 import uuid
 from collections.abc import Iterator
 from dataclasses import replace
@@ -24,6 +25,7 @@ from gateway.model import (
     RequestHead,
     Route,
 )
+from gateway.observability import Metrics, families
 from gateway.pipeline import Enforcer, OwnRoute, Stages
 from gateway.ports import StoreUnavailable, SystemClock
 from gateway.stores.memory import MemoryCounters
@@ -99,12 +101,18 @@ def tokens() -> Scripted:
 
 
 @pytest.fixture
-def enforcer(snapshot: Snapshot, spool: SpoolWriter, tokens: Scripted) -> Enforcer:
+def metrics() -> Metrics:
+    return Metrics()
+
+
+@pytest.fixture
+def enforcer(snapshot: Snapshot, spool: SpoolWriter, tokens: Scripted, metrics: Metrics) -> Enforcer:
     clock = SystemClock()
     return Enforcer(
         current=Current(snapshot),
         stages=Stages(authenticators={"gateway": tokens}, counters=MemoryCounters(clock)),
         auditor=Auditor(spool, clock),
+        metrics=metrics,
     )
 
 
@@ -158,7 +166,9 @@ async def test_a_question_that_nobody_can_answer_is_answered_no(
     decision, _ = await enforcer.decide(head("/closed"))
     assert isinstance(decision, Refusal)
     assert decision.reason is Reason.DEPENDENCY_UNAVAILABLE
-    assert b"the database is away" in written(tmp_path)[0]
+    record = written(tmp_path)[0]
+    assert b"the database is away" in record
+    assert b'"route":"closed"' in record
     admitted = await enforcer.admit_own(head("/gateway/v1/auth/me"), ME, [tokens])
     assert isinstance(admitted, Refusal)
     assert admitted.reason is Reason.DEPENDENCY_UNAVAILABLE
@@ -196,3 +206,53 @@ async def test_a_completion_that_cannot_be_written_is_no_error(
         decision,
         Completion(status=200, bytes_in=0, bytes_out=0, duration_ms=1.0, outcome=Outcome.COMPLETE),
     )
+
+
+def counted(metrics: Metrics) -> dict[str, int | float]:
+    series = metrics.state()[families.REQUESTS.name]
+    return {key.replace("\x1f", " "): number for key, (number,) in series.items()}
+
+
+async def test_what_is_in_the_trail_is_counted_once(enforcer: Enforcer, metrics: Metrics) -> None:
+    for path in ("/open", "/closed", "/nowhere"):
+        await enforcer.decide(head(path))
+    await enforcer.refuse(Refusal(head=head("/x"), reason=Reason.MALFORMED_REQUEST))
+    own = head("/gateway/v1/auth/me")
+    await enforcer.record_own(own, route=ME, principal=WALT, status=200, refusal=None)
+    missing = Refusal(head=own, reason=Reason.NOT_FOUND)
+    await enforcer.record_own(own, route=None, principal=ANONYMOUS, status=404, refusal=missing)
+    assert counted(metrics) == {
+        "open allow ok": 1,
+        "closed allow ok": 1,
+        "none deny no-route": 1,
+        "none deny malformed-request": 1,
+        f"{ME.route.id} allow ok": 1,
+        "gateway:unknown deny not-found": 1,
+    }
+    (times,) = metrics.state()[families.DECISION_SECONDS.name].values()
+    assert sum(times[1:]) == 3
+
+
+async def test_what_could_not_be_written_down_is_counted_as_what_was_answered(
+    enforcer: Enforcer, metrics: Metrics, spool: SpoolWriter
+) -> None:
+    spool.close()
+    await enforcer.decide(head("/open"))
+    await enforcer.record_own(head("/gateway/v1/auth/me"), route=ME, principal=WALT, status=200, refusal=None)
+    assert counted(metrics) == {
+        "none deny audit-unavailable": 1,
+        f"{ME.route.id} deny audit-unavailable": 1,
+    }
+
+
+async def test_a_client_that_leaves_while_its_decision_is_written_is_counted(
+    enforcer: Enforcer, metrics: Metrics, tmp_path: Path
+) -> None:
+    deciding = asyncio.ensure_future(enforcer.decide(head("/open")))
+    # One turn of the loop takes it to the wait for the disk.
+    await asyncio.sleep(0)
+    deciding.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await deciding
+    assert len(written(tmp_path)) == 1
+    assert counted(metrics) == {"open allow ok": 1}

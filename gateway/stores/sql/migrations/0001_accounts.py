@@ -6,17 +6,20 @@ from alembic import op
 revision = "0001"
 down_revision = None
 
+# The order of bytes, whatever the database was made with; it is SQLite's own.
+TEXT = sa.String().with_variant(sa.String(collation="C"), "postgresql")
+
 
 def upgrade() -> None:
     """Create the tables."""
     op.create_table(
         "users",
-        sa.Column("id", sa.String, nullable=False),
-        sa.Column("username", sa.String, nullable=False),
-        sa.Column("username_key", sa.String, nullable=False),
-        sa.Column("email", sa.String),
-        sa.Column("email_key", sa.String),
-        sa.Column("password_hash", sa.String),
+        sa.Column("id", TEXT, nullable=False),
+        sa.Column("username", TEXT, nullable=False),
+        sa.Column("username_key", TEXT, nullable=False),
+        sa.Column("email", TEXT),
+        sa.Column("email_key", TEXT),
+        sa.Column("password_hash", TEXT),
         sa.Column("epoch", sa.Integer, nullable=False),
         sa.Column("created_at", sa.Double, nullable=False),
         sa.Column("verified_at", sa.Double),
@@ -27,15 +30,15 @@ def upgrade() -> None:
     )
     op.create_table(
         "user_roles",
-        sa.Column("user_id", sa.String, nullable=False),
-        sa.Column("role", sa.String, nullable=False),
+        sa.Column("user_id", TEXT, nullable=False),
+        sa.Column("role", TEXT, nullable=False),
         sa.PrimaryKeyConstraint("user_id", "role", name="pk_user_roles"),
         sa.ForeignKeyConstraint(["user_id"], ["users.id"], name="fk_user_roles_user_id", ondelete="CASCADE"),
     )
     op.create_table(
         "sessions",
-        sa.Column("id", sa.String, nullable=False),
-        sa.Column("user_id", sa.String, nullable=False),
+        sa.Column("id", TEXT, nullable=False),
+        sa.Column("user_id", TEXT, nullable=False),
         sa.Column("key", sa.LargeBinary, nullable=False),
         sa.Column("counter", sa.Integer, nullable=False),
         sa.Column("rotated_at", sa.Double, nullable=False),
@@ -44,8 +47,8 @@ def upgrade() -> None:
         sa.Column("last_used_at", sa.Double, nullable=False),
         sa.Column("expires_at", sa.Double, nullable=False),
         sa.Column("revoked_at", sa.Double),
-        sa.Column("source_ip", sa.String),
-        sa.Column("user_agent", sa.String),
+        sa.Column("source_ip", TEXT),
+        sa.Column("user_agent", TEXT),
         sa.PrimaryKeyConstraint("id", name="pk_sessions"),
         sa.ForeignKeyConstraint(["user_id"], ["users.id"], name="fk_sessions_user_id", ondelete="CASCADE"),
     )
@@ -53,11 +56,11 @@ def upgrade() -> None:
     op.create_index("ix_sessions_expires_at", "sessions", ["expires_at"])
     op.create_table(
         "api_keys",
-        sa.Column("id", sa.String, nullable=False),
-        sa.Column("name", sa.String, nullable=False),
-        sa.Column("owner_id", sa.String, nullable=False),
+        sa.Column("id", TEXT, nullable=False),
+        sa.Column("name", TEXT, nullable=False),
+        sa.Column("owner_id", TEXT, nullable=False),
         sa.Column("secret_hash", sa.LargeBinary, nullable=False),
-        sa.Column("scopes", sa.String),
+        sa.Column("scopes", TEXT),
         sa.Column("created_at", sa.Double, nullable=False),
         sa.Column("expires_at", sa.Double),
         sa.Column("revoked_at", sa.Double),
@@ -67,10 +70,10 @@ def upgrade() -> None:
     )
     op.create_table(
         "signing_keys",
-        sa.Column("kid", sa.String, nullable=False),
+        sa.Column("kid", TEXT, nullable=False),
         sa.Column("public_pem", sa.LargeBinary, nullable=False),
         sa.Column("sealed_private", sa.LargeBinary, nullable=False),
-        sa.Column("state", sa.String, nullable=False),
+        sa.Column("state", TEXT, nullable=False),
         sa.Column("created_at", sa.Double, nullable=False),
         sa.PrimaryKeyConstraint("kid", name="pk_signing_keys"),
     )
@@ -82,8 +85,8 @@ def upgrade() -> None:
             primary_key=True,
             autoincrement=True,
         ),
-        sa.Column("kind", sa.String, nullable=False),
-        sa.Column("subject", sa.String, nullable=False),
+        sa.Column("kind", TEXT, nullable=False),
+        sa.Column("subject", TEXT, nullable=False),
         sa.Column("epoch", sa.Integer, nullable=False),
         sa.Column("at", sa.Double, nullable=False),
         sqlite_autoincrement=True,
@@ -91,7 +94,7 @@ def upgrade() -> None:
     op.create_index("ix_changes_at", "changes", ["at"])
     op.create_table(
         "settings",
-        sa.Column("name", sa.String, nullable=False),
+        sa.Column("name", TEXT, nullable=False),
         sa.Column("value", sa.LargeBinary, nullable=False),
         sa.PrimaryKeyConstraint("name", name="pk_settings"),
     )

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from gateway.model import Algorithm, Charge, Limit
+from gateway.model.rate import new_meter
 from gateway.stores.memory import MemoryCounters
 
 
@@ -145,3 +146,28 @@ async def test_one_request_may_need_more_entries_than_there_are() -> None:
     charges = [Charge(TWO, ("x", str(number))) for number in range(3)]
     assert (await counters.take(charges)).admitted
     assert len(counters) == 1
+
+
+async def test_a_meter_that_was_made_elsewhere_goes_on_here() -> None:
+    clock = StandingClock()
+    counters = MemoryCounters(clock)
+    begun = new_meter(TWO)
+    begun.begin(round(clock.at * 1_000_000), 1)
+    assert [await admitted(counters, "a") for _ in range(3)] == [True, True, False]
+    assert counters.known_wait(charge("a")) == 10
+    counters.put(("x", "a"), begun)
+    assert counters.known_wait(charge("a")) == 0
+    assert counters.meter(("x", "a")) is begun
+    assert [await admitted(counters, "a") for _ in range(2)] == [True, False]
+    assert len(counters) == len(counters._ends) == 1
+
+
+async def test_drained_counters_begin_with_nothing() -> None:
+    counters = MemoryCounters(StandingClock())
+    assert [await admitted(counters, "a") for _ in range(3)] == [True, True, False]
+    drained = counters.drain()
+    assert list(drained) == [("x", "a")]
+    assert len(counters) == 0
+    assert counters.meter(("x", "a")) is None
+    assert not counters.is_refusing
+    assert [await admitted(counters, "a") for _ in range(3)] == [True, True, False]

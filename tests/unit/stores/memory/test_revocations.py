@@ -4,7 +4,7 @@ from collections.abc import Sequence
 import pytest
 from structlog.testing import capture_logs
 
-from gateway.ports import Change, ChangeKind, Revocations, StoreUnavailable
+from gateway.ports import Change, ChangeKind, PlaceUnknown, Revocations, StoreUnavailable
 from gateway.stores.memory import FollowedRevocations
 
 START = 1_800_000_000.0
@@ -50,6 +50,8 @@ class Feed:
     async def since(self, seq: int) -> Sequence[Change]:
         self.asked.append(seq)
         await self._answer()
+        if seq > len(self.changes):
+            raise PlaceUnknown
         return [change for change in self.changes if change.seq > seq]
 
     async def recent(self, after: float) -> tuple[int, Sequence[Change]]:
@@ -120,6 +122,22 @@ async def test_a_poll_learns_what_others_did() -> None:
     assert (story.known.user_epoch("usr_1"), story.known.user_epoch("usr_2")) == (2, 0)
     await story.known.poll()
     assert story.feed.asked == [0, 2]
+
+
+async def test_a_feed_that_was_set_back_is_read_anew_and_nothing_comes_alive_again() -> None:
+    story = Story()
+    for number in (1, 2, 3):
+        story.feed.write(ChangeKind.SESSION_REVOKED, f"ses_{number}")
+    await story.known.start()
+    del story.feed.changes[1:]
+    story.feed.write(ChangeKind.SESSION_REVOKED, "ses_4")
+    with capture_logs() as logs:
+        await story.known.poll()
+    assert [log["event"] for log in logs] == ["change_feed.place_unknown"]
+    assert all(story.known.session_revoked(f"ses_{number}") for number in (1, 2, 3, 4))
+    story.feed.write(ChangeKind.SESSION_REVOKED, "ses_5")
+    await story.known.poll()
+    assert story.known.session_revoked("ses_5")
 
 
 async def test_a_change_of_ones_own_holds_at_once_and_skips_nobody_elses() -> None:
@@ -263,3 +281,14 @@ async def test_what_it_shows_names_nobody() -> None:
     await story.known.start()
     story.known.apply(story.feed.write(ChangeKind.SESSION_REVOKED, "ses_1"))
     assert repr(story.known) == "FollowedRevocations(sessions=1, users=0, seq=0)"
+
+
+async def test_its_silence_is_counted_from_the_last_question_that_was_answered() -> None:
+    story = Story()
+    await story.known.start()
+    assert story.known.silence == 0
+    story.clock.time += 3
+    assert story.known.silence == 3
+    story.feed.late = 1.0
+    await story.known.poll()
+    assert story.known.silence == 1

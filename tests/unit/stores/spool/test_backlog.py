@@ -163,3 +163,21 @@ async def test_reading_beside_the_writer_needs_no_lock_and_remembers_its_place(t
     assert [record.seq for record in unshipped.read(living.writer, after=0)] == [1, 2, 3, 4, 5, 6]
     assert list(unshipped.read(str(uuid4()), after=0)) == []
     living.close()
+
+
+async def test_the_size_is_that_of_the_logs_this_process_ships(tmp_path: Path) -> None:
+    own, living, dead = (SpoolWriter.open(tmp_path) for _ in range(3))
+    for writer in (own, living, dead):
+        writer.append(b"x" * 100)
+        await writer.flushed()
+    dead.close()
+    backlog = SpoolBacklog(tmp_path, own=own.writer)
+    size = [sum(file.stat().st_size for file in (tmp_path / one.writer).iterdir()) for one in (own, dead)]
+    assert backlog.size() == size[0]
+    backlog.writers()
+    assert backlog.size() == sum(size)
+    backlog.release(dead.writer, upto=1)
+    assert backlog.size() == size[0]
+    backlog.close()
+    living.close()
+    own.close()

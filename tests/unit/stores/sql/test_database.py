@@ -1,39 +1,35 @@
-"""One SQLite file, as the gateway opens it."""
+"""Transactions and the schema, alike on every database."""
 
 import asyncio
 import logging
-import os
-import signal
-import sqlite3
-import stat
 import subprocess
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from sqlalchemy import text
+from databases import DATABASES, database_url, opened
+from sqlalchemy import LargeBinary, bindparam, text
 
-from gateway.ports import StoreUnavailable
+from gateway.ports import AuditUnavailable, ChangeKind, StoreUnavailable
 from gateway.stores.sql import Database, DatabaseUnusable
-from gateway.stores.sql import database as module
+from gateway.stores.sql.changes import announce
 from gateway.stores.sql.faults import UniqueViolation
 
-INSERT = text("INSERT INTO settings VALUES (:name, :value)")
+INSERT = text("INSERT INTO settings VALUES (:name, :value)").bindparams(bindparam("value", type_=LargeBinary))
 NAMES = text("SELECT name FROM settings ORDER BY name")
 
 
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "gateway.db"
+@pytest.fixture(params=DATABASES)
+async def url(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[str]:
+    async with database_url(request.param, tmp_path) as lent:
+        yield lent
 
 
 @pytest.fixture
-async def database(path: Path) -> AsyncIterator[Database]:
-    opened = Database.open(f"sqlite:///{path}")
-    await opened.migrate()
-    yield opened
-    await opened.close()
+async def database(url: str) -> AsyncIterator[Database]:
+    async with opened(url) as database:
+        yield database
 
 
 async def _names(database: Database) -> list[str]:
@@ -47,86 +43,14 @@ async def _insert(database: Database, name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "url",
-    [
-        "postgresql://user:hunter2@host/db",
-        "mysql://user:hunter2@host/db",
-        "sqlite://",
-        "sqlite:///",
-        "sqlite:///:memory:",
-        "sqlite:///file.db?mode=ro",
-        "sqlite://host/file.db",
-        "sqlite+pysqlite:///file.db",
-        "file.db",
-        "",
-    ],
+    "url", ["mysql://user:hunter2@host/db", "postgresql+asyncpg://user:hunter2@host/db", "file.db", ""]
 )
-def test_a_url_that_names_no_file_is_refused_without_being_repeated(url: str) -> None:
+def test_a_url_that_names_no_database_is_refused_without_being_repeated(url: str) -> None:
     with pytest.raises(DatabaseUnusable) as refused:
         Database.open(url)
     assert "sqlite:///PATH" in str(refused.value)
+    assert "postgresql://" in str(refused.value)
     assert "hunter2" not in str(refused.value)
-
-
-async def test_the_file_is_for_its_owner_alone(database: Database, path: Path) -> None:
-    await _insert(database, "a")
-    for name in ("gateway.db", "gateway.db-wal", "gateway.db-shm"):
-        assert stat.S_IMODE((path.parent / name).stat().st_mode) == 0o600, name
-
-
-@pytest.mark.parametrize("name", ["with blank.db", "50%.db", "a#b.db", "ünïcode.db", "a&b=c.db"])
-async def test_any_file_name_can_be_written_in_a_url(tmp_path: Path, name: str) -> None:
-    database = Database.open(f"sqlite:///{tmp_path / name.replace('%', '%25')}")
-    await database.migrate()
-    await database.close()
-    assert [entry.name for entry in tmp_path.iterdir()] == [name]
-
-
-async def test_a_missing_directory_is_named(tmp_path: Path) -> None:
-    database = Database.open(f"sqlite:///{tmp_path}/nowhere/gateway.db")
-    with pytest.raises(
-        DatabaseUnusable, match=r"nowhere/gateway\.db: the directory .*/nowhere does not exist"
-    ):
-        await database.migrate()
-
-
-async def test_a_directory_in_place_of_the_file_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(DatabaseUnusable, match="cannot be opened"):
-        await Database.open(f"sqlite:///{tmp_path}").migrate()
-
-
-async def test_a_file_that_is_no_database_is_refused(path: Path) -> None:
-    path.write_bytes(b"hello, this is a text file and no database at all" * 100)
-    database = Database.open(f"sqlite:///{path}")
-    with pytest.raises(StoreUnavailable, match="not a database"):
-        await database.migrate()
-    await database.close()
-
-
-async def test_a_network_file_system_is_refused(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "network_file_system", lambda _: "nfs4")
-    with pytest.raises(DatabaseUnusable, match=r"network file system \(nfs4\)"):
-        await Database.open(f"sqlite:///{path}").migrate()
-    assert not path.exists()
-
-
-@pytest.mark.parametrize(
-    ("pragma", "value"),
-    [("journal_mode", "wal"), ("synchronous", 2), ("foreign_keys", 1), ("secure_delete", 2)],
-)
-async def test_every_connection_is_set_up(database: Database, pragma: str, value: object) -> None:
-    async with database.read() as one, database.read() as other:
-        for connection in (one, other):
-            assert await connection.scalar(text(f"PRAGMA {pragma}")) == value
-
-
-async def test_a_write_holds_the_write_lock_from_its_first_statement(database: Database, path: Path) -> None:
-    async with database.write() as connection:
-        await connection.execute(text("SELECT 1"))
-        other = sqlite3.connect(path, timeout=0, isolation_level=None)
-        with pytest.raises(sqlite3.OperationalError, match="locked"):
-            other.execute("BEGIN IMMEDIATE")
-        other.close()
 
 
 async def test_a_read_sees_one_state_from_first_to_last(database: Database) -> None:
@@ -183,35 +107,6 @@ async def test_a_write_may_be_cancelled_at_any_point(database: Database, turns: 
     assert await _names(database) in (["b"], ["a", "b"])
 
 
-async def test_a_database_that_is_locked_for_too_long_is_unavailable(
-    path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(module, "_BUSY_TIMEOUT", 0.05)
-    database = Database.open(f"sqlite:///{path}")
-    await database.migrate()
-    other = sqlite3.connect(path, isolation_level=None)
-    other.execute("BEGIN IMMEDIATE")
-    with pytest.raises(StoreUnavailable, match="locked"):
-        await _insert(database, "a")
-    other.execute("ROLLBACK")
-    other.close()
-    await _insert(database, "a")
-    await database.close()
-
-
-async def test_a_writer_of_this_process_that_does_not_end_makes_it_unavailable(
-    path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(module, "_BUSY_TIMEOUT", 0.05)
-    database = Database.open(f"sqlite:///{path}")
-    await database.migrate()
-    async with database.write():
-        with pytest.raises(StoreUnavailable, match="busy"):
-            await _insert(database, "a")
-    await _insert(database, "a")
-    await database.close()
-
-
 async def test_a_violated_unique_value_names_its_column(database: Database) -> None:
     await _insert(database, "a")
     with pytest.raises(UniqueViolation) as violated:
@@ -226,61 +121,91 @@ async def test_no_value_of_a_statement_gets_into_an_exception_or_a_log(
     with pytest.raises(StoreUnavailable) as failed:
         async with database.write() as connection:
             await connection.execute(text("INSERT INTO nowhere VALUES (:secret)"), {"secret": "hunter2"})
-    assert "no such table" in str(failed.value)
+    assert "nowhere" in str(failed.value)
     assert "hunter2" not in str(failed.value)
     assert "hunter2" not in caplog.text
 
 
-async def test_what_was_committed_survives_kill_9(path: Path) -> None:
+@pytest.mark.parametrize("kind", DATABASES)
+async def test_processes_that_start_together_agree_on_the_schema(kind: str, tmp_path: Path) -> None:
     script = """
 import asyncio, sys
-from sqlalchemy import text
 from gateway.stores.sql import Database
 
 async def main():
-    database = Database.open(sys.argv[1])
+    database = Database.open(sys.stdin.read())
     await database.migrate()
-    for number in range(1000000):
+    await database.close()
+
+asyncio.run(main())
+"""
+    async with database_url(kind, tmp_path, schema=False) as url:
+        processes = [
+            await asyncio.create_subprocess_exec(
+                *(sys.executable, "-c", script), stdin=subprocess.PIPE, stderr=subprocess.PIPE
+            )
+            for _ in range(4)
+        ]
+        ends = await asyncio.gather(*(process.communicate(url.encode()) for process in processes))
+        assert [errors.decode() for _, errors in ends] == [""] * 4
+        assert [process.returncode for process in processes] == [0] * 4
+        async with opened(url) as database:
+            assert await _names(database) == []
+
+
+async def test_a_change_that_was_committed_is_told_once(database: Database, url: str) -> None:
+    told = []
+    database.on_announced = lambda: told.append(1)
+    await _insert(database, "a")
+    assert told == []
+
+    async def announce_two(*, then_fail: bool) -> None:
         async with database.write() as connection:
-            await connection.execute(text("INSERT INTO settings VALUES (:n, '')"), {"n": f"{number:07}"})
-        print(number, flush=True)
+            for session in ("ses_1", "ses_2"):
+                await announce(connection, ChangeKind.SESSION_REVOKED, session, at=1000.0)
+            assert told == []
+            if then_fail:
+                raise KeyError
 
-asyncio.run(main())
-"""
-    url = f"sqlite:///{path}"
-    with subprocess.Popen([sys.executable, "-c", script, url], stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        told = [int(next(process.stdout)) for _ in range(50)]
-        os.kill(process.pid, signal.SIGKILL)
-        told += [int(line) for line in process.stdout]
-    database = Database.open(url)
-    await database.migrate()
-    kept = [int(name) for name in await _names(database)]
-    await database.close()
-    assert kept[: len(told)] == told
+    with pytest.raises(KeyError):
+        await announce_two(then_fail=True)
+    await asyncio.gather(*(_insert(database, f"{number}") for number in range(10)))
+    assert told == []
+    async with opened(url) as other:
+        seen = []
+        database.on_announced = lambda: seen.append(other)
+        await announce_two(then_fail=False)
+        assert seen == [other]
+        assert await _names(other)
 
 
-async def test_processes_that_start_together_agree_on_the_schema(path: Path) -> None:
-    script = """
-import asyncio, sys
-from gateway.stores.sql import Database
+async def test_changes_are_told_of_when_others_can_see_them(database: Database, url: str) -> None:
+    rung = asyncio.Event()
+    database.on_announced = rung.set
+    async with opened(url) as other, asyncio.TaskGroup() as tasks:
 
-async def main():
-    database = Database.open(sys.argv[1])
-    await database.migrate()
-    await database.close()
+        async def listen() -> int:
+            await rung.wait()
+            async with other.read() as connection:
+                return int(await connection.scalar(text("SELECT count(*) FROM changes")) or 0)
 
-asyncio.run(main())
-"""
-    processes = [
-        subprocess.Popen(
-            [sys.executable, "-c", script, f"sqlite:///{path}"], stderr=subprocess.PIPE, text=True
-        )
-        for _ in range(4)
-    ]
-    for process in processes:
-        _, errors = process.communicate()
-        assert process.returncode == 0, errors
-    database = Database.open(f"sqlite:///{path}")
-    assert await _names(database) == []
-    await database.close()
+        heard = tasks.create_task(listen())
+        async with database.write() as connection:
+            await announce(connection, ChangeKind.SESSION_REVOKED, "ses_1", at=1000.0)
+    assert heard.result() == 1
+
+
+async def test_only_what_the_database_fails_counts_as_its_error(database: Database) -> None:
+    async def fail(error: Exception) -> None:
+        async with database.write() as connection:
+            await connection.execute(text("SELECT 1"))
+            raise error
+
+    for error in (ZeroDivisionError(), AuditUnavailable("the audit trail cannot record")):
+        with pytest.raises(type(error)):
+            await fail(error)
+    assert database.errors == 0
+    with pytest.raises(StoreUnavailable):
+        async with database.read() as connection:
+            await connection.execute(text("SELECT 1 FROM nowhere"))
+    assert database.errors == 1

@@ -6,22 +6,27 @@ from pathlib import Path
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import Connection, text
+from databases import DATABASES, database_url, opened
+from sqlalchemy import Connection, String, inspect, text
 
 from gateway.stores.sql import Database, DatabaseUnusable, schema
 from gateway.stores.sql.tables import metadata
 
 
-@pytest.fixture
-async def database(tmp_path: Path) -> AsyncIterator[Database]:
-    opened = Database.open(f"sqlite:///{tmp_path / 'gateway.db'}")
-    yield opened
-    await opened.close()
+@pytest.fixture(params=DATABASES)
+async def database(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Database]:
+    async with database_url(request.param, tmp_path, schema=False) as url, opened(url) as database:
+        yield database
 
 
 async def _version(database: Database) -> object:
     async with database.read() as connection:
         return await connection.scalar(text("SELECT version_num FROM alembic_version"))
+
+
+async def _tables(database: Database) -> list[str]:
+    async with database.read() as connection:
+        return await connection.run_sync(lambda sync: inspect(sync).get_table_names())
 
 
 async def test_an_empty_database_gets_the_newest_schema(database: Database) -> None:
@@ -56,6 +61,39 @@ async def test_a_newer_schema_is_refused_and_left_alone(database: Database) -> N
     assert await _version(database) == "9999"
 
 
+@pytest.mark.parametrize(
+    "made",
+    [
+        ["CREATE TABLE users (id INTEGER)"],
+        ["CREATE TABLE alembic_version (version_num VARCHAR(32))", "CREATE TABLE changes (id INTEGER)"],
+        ["CREATE TABLE alembic_version (number INTEGER)"],
+        *(
+            ["CREATE TABLE alembic_version (version_num VARCHAR(32))"]
+            + [f"INSERT INTO alembic_version VALUES ('{version}')" for version in versions]
+            for versions in (["0000"], ["0001_init"], ["ae1027a6acf"], ["0001", "0002"])
+        ),
+    ],
+    ids=str,
+)
+async def test_a_database_of_somebody_else_is_refused_and_left_alone(
+    database: Database, made: list[str]
+) -> None:
+    async with database.write() as connection:
+        for statement in made:
+            await connection.execute(text(statement))
+    tables = await _tables(database)
+    with pytest.raises(DatabaseUnusable, match="give the gateway a database of its own"):
+        await database.migrate()
+    assert await _tables(database) == tables
+
+
+async def test_other_tables_in_the_database_do_not_matter(database: Database) -> None:
+    async with database.write() as connection:
+        await connection.execute(text("CREATE TABLE invoices (id INTEGER)"))
+    await database.migrate()
+    assert await _version(database) == schema.newest()
+
+
 async def test_a_migration_that_fails_leaves_nothing_behind(
     database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -71,8 +109,24 @@ async def test_a_migration_that_fails_leaves_nothing_behind(
     monkeypatch.setattr(schema, "_MIGRATIONS", migrations)
     with pytest.raises(Exception, match="nonsense"):
         await database.migrate()
+    assert await _tables(database) == []
+
+
+async def test_all_text_is_compared_by_its_bytes(database: Database) -> None:
+    await database.migrate()
+
+    def collations(connection: Connection) -> set[str | None]:
+        found = inspect(connection)
+        return {
+            column["type"].collation
+            for name in metadata.tables
+            for column in found.get_columns(name)
+            if isinstance(column["type"], String)
+        }
+
     async with database.read() as connection:
-        assert list(await connection.scalars(text("SELECT name FROM sqlite_master"))) == []
+        expected = {"C"} if connection.dialect.name == "postgresql" else {None}
+        assert await connection.run_sync(collations) == expected
 
 
 def test_the_version_is_the_number_of_the_newest_migration() -> None:

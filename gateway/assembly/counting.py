@@ -1,0 +1,72 @@
+"""Where limits are counted: in this process, or in the Redis that processes and replicas share."""
+
+import contextlib
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from dataclasses import dataclass, field
+
+from gateway.assembly.stores import StartRefused, Stores
+from gateway.ports import CounterStore
+from gateway.stores.memory import MemoryCounters
+from gateway.stores.redis import Link, Peers, RedisAddress, RedisCounters, RedisUnusable
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shared:
+    """Counters in Redis, the way there, and who else counts there."""
+
+    counters: RedisCounters
+    link: Link
+    peers: Peers
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counting:
+    """The counters, and what they need to be kept going."""
+
+    store: CounterStore
+    local: MemoryCounters
+    """What is counted in this process: everything, or what cannot be counted in Redis at the moment."""
+    shared: Shared | None = None
+    """What is counted in Redis, None when that is not configured."""
+    works: Mapping[str, Callable[[], Coroutine[None, None, None]]] = field(default_factory=dict)
+    """What runs for ever beside the gateway, by name."""
+    fault: Callable[[], str | None] = lambda: None
+    """Says why counting is not what it should be, None when it is."""
+
+
+@contextlib.asynccontextmanager
+async def counting(stores: Stores) -> AsyncIterator[Counting]:
+    """Lend the counters. Raise `StartRefused` when Redis refuses us; one that is away is waited for."""
+    local = MemoryCounters(stores.clock)
+    if stores.redis is None:
+        yield Counting(store=local, local=local)
+        return
+    async with _shared(stores, stores.redis, local) as shared:
+        yield shared
+
+
+@contextlib.asynccontextmanager
+async def _shared(stores: Stores, address: RedisAddress, local: MemoryCounters) -> AsyncIterator[Counting]:
+    link = Link(address, scripts=[RedisCounters.script])
+    peers = Peers(address, name=stores.spool.writer, at_least=stores.settings.workers)
+    counters = RedisCounters(
+        link,
+        local,
+        stores.clock,
+        key_secret=stores.secret.derive("counter-keys"),
+        processes=lambda: peers.count,
+    )
+    try:
+        await link.start()
+    except RedisUnusable as fault:
+        raise StartRefused(str(fault)) from None
+    try:
+        yield Counting(
+            store=counters,
+            local=local,
+            shared=Shared(counters=counters, link=link, peers=peers),
+            works={"processes": peers.run},
+            fault=lambda: link.fault,
+        )
+    finally:
+        await link.close()

@@ -1,0 +1,86 @@
+"""Where the metrics come from that nobody counts on the way of a request: read when somebody looks."""
+
+from gateway.assembly.counting import Counting
+from gateway.assembly.stores import Stores
+from gateway.audit import Deliverer
+from gateway.config import Current
+from gateway.edge import ClientsDoor, Listener
+from gateway.observability import AccessLog, Metrics, families
+from gateway.proxy import Forwarder
+from gateway.stores.memory import FollowedRevocations
+from gateway.stores.spool import SpoolWriter
+
+
+def watch_edge(metrics: Metrics, *, door: ClientsDoor, listener: Listener, access_log: AccessLog) -> None:
+    """Show what clients do."""
+    metrics.watch(families.IN_FLIGHT, lambda: door.in_flight)
+    metrics.watch(families.CLIENT_CONNECTIONS, lambda: len(listener.connections))
+    metrics.watch(families.LOG_DROPPED, lambda: access_log.dropped)
+
+
+def watch_upstreams(metrics: Metrics, forwarder: Forwarder) -> None:
+    """Show the connections to upstreams, and what failed there."""
+
+    def connections() -> dict[tuple[str, str], int]:
+        found: dict[tuple[str, str], int] = {}
+        for name, usage in forwarder.usage().items():
+            found[name, "busy"], found[name, "idle"] = usage.busy, usage.idle
+        return found
+
+    def faults() -> dict[tuple[str, str], int]:
+        used = forwarder.usage().items()
+        return {(name, fault.value): count for name, usage in used for fault, count in usage.faults.items()}
+
+    metrics.watch(families.UPSTREAM_CONNECTIONS, connections)
+    metrics.watch(families.UPSTREAM_FAULTS, faults)
+    metrics.watch(
+        families.UPSTREAM_WAITING,
+        lambda: {name: usage.waiting for name, usage in forwarder.usage().items()},
+    )
+    metrics.watch(
+        families.UPSTREAM_RETRIES,
+        lambda: {name: usage.retries for name, usage in forwarder.usage().items()},
+    )
+
+
+def watch_counting(metrics: Metrics, counting: Counting) -> None:
+    """Show the checks of limits, by who answered them."""
+    local, shared = counting.local, counting.shared
+    if shared is None:
+        metrics.watch(
+            families.LIMIT_CHECKS,
+            lambda: {("memory", "admitted"): local.admitted, ("memory", "refused"): local.refused},
+        )
+        return
+    answered, link, peers = shared.counters.statistics, shared.link, shared.peers
+    metrics.watch(
+        families.LIMIT_CHECKS,
+        lambda: {(source, result): count for source, result, count in answered.by_source()},
+    )
+    metrics.watch(families.LATE_ADMISSIONS, lambda: answered.late_admitted)
+    metrics.watch(families.REDIS_UP, lambda: int(link.fault is None))
+    metrics.watch(families.REDIS_PROCESSES, lambda: peers.count)
+
+
+def watch_audit(metrics: Metrics, stores: Stores, deliverer: Deliverer) -> None:
+    """Show what is recorded, and how far it has come."""
+    events, spool = stores.events, stores.spool
+    metrics.watch(families.AUDIT_AVAILABLE, lambda: int(events.available))
+    metrics.watch(families.EVENTS, lambda: {kind.value: count for kind, count in events.events.items()})
+    metrics.watch(families.AUDIT_SHIPPED, lambda: deliverer.shipped)
+    metrics.watch(families.AUDIT_LAG, lambda: deliverer.lag)
+    metrics.watch(families.AUDIT_SPOOL_BYTES, lambda: deliverer.spool_bytes)
+    metrics.watch(families.AUDIT_LOST, lambda: deliverer.lost)
+    if isinstance(spool, SpoolWriter):
+        metrics.watch(families.AUDIT_RECORDS, lambda: spool.last)
+        metrics.watch(families.AUDIT_FAILED, lambda: spool.dropped + events.missing)
+        metrics.watch(families.AUDIT_WAITING, lambda: spool.last - deliverer.shipped_upto(spool.writer))
+
+
+def watch_knowledge(
+    metrics: Metrics, *, current: Current, revocations: FollowedRevocations, stores: Stores
+) -> None:
+    """Show what requests are decided by."""
+    metrics.watch(families.CONFIGURATION, lambda: {current.snapshot.revision: 1})
+    metrics.watch(families.CHANGE_FEED_AGE, lambda: revocations.silence)
+    metrics.watch(families.DATABASE_ERRORS, lambda: stores.database.errors)

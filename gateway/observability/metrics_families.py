@@ -1,0 +1,330 @@
+"""Every metric that there is: name, kind, labels, and what it tells an operator.
+
+The reference page is written from this table. A label's value comes from the configuration, from a table of
+our own code, or is the number of a process: never from a client, and never names one.
+"""
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import Final
+
+
+class Kind(Enum):
+    """How a metric behaves over time."""
+
+    COUNTER = "counter"
+    """Only grows while the process lives."""
+    GAUGE = "gauge"
+    HISTOGRAM = "histogram"
+    """Durations, counted by how long they were."""
+    INFO = "info"
+    """Always 1; what it says is in its labels."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Family:
+    """One metric, of one process or of all of them together."""
+
+    name: str
+    """As it is exposed, with `_total` or `_info`; a histogram without its suffixes."""
+    kind: Kind
+    help: str
+    labels: tuple[str, ...] = ()
+    per_worker: bool = False
+    """Has the label `worker` besides: a sum over processes would say nothing."""
+    largest: bool = False
+    """All processes together are as old, or as far behind, as the worst of them; else they are summed."""
+    bounds: tuple[float, ...] = ()
+    """Upper bounds of a histogram's buckets, in seconds; the last bucket, without a bound, is not named."""
+
+    @property
+    def all_labels(self) -> tuple[str, ...]:
+        """The names of all labels in order, `worker` first."""
+        return ("worker", *self.labels) if self.per_worker else self.labels
+
+
+NO_ROUTE: Final = "none"
+"""The label `route` of what matched no route."""
+
+REQUESTS: Final = Family(
+    name="gateway_requests_total",
+    kind=Kind.COUNTER,
+    labels=("route", "decision", "reason"),
+    help="Decisions, as the audit trail has them. route is `none` for a request that matched no route or "
+    "could not be read, and `gateway:...` for the gateway's own endpoints; decision is allow or deny; reason "
+    "is the slug of the problem, ok for a permit.",
+)
+RESPONSES: Final = Family(
+    name="gateway_responses_total",
+    kind=Kind.COUNTER,
+    labels=("route", "status"),
+    help="Answers to clients, by class of status: 2xx, 4xx and so on, none when the client was sent nothing.",
+)
+DECISION_SECONDS: Final = Family(
+    name="gateway_decision_seconds",
+    kind=Kind.HISTOGRAM,
+    bounds=(0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0),
+    help="What the gateway adds before it forwards or refuses: route, credentials, rules, limits, and the "
+    "decision made durable.",
+)
+REQUEST_SECONDS: Final = Family(
+    name="gateway_request_duration_seconds",
+    kind=Kind.HISTOGRAM,
+    labels=("upstream",),
+    bounds=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0),
+    help="Exchanges with an upstream, from the permit to the last byte for the client.",
+)
+EXCHANGES: Final = Family(
+    name="gateway_exchanges_total",
+    kind=Kind.COUNTER,
+    labels=("upstream", "outcome"),
+    help="Exchanges with an upstream by how they ended: complete, client_left, upstream_failed, or cut by "
+    "the gateway.",
+)
+REQUEST_BYTES: Final = Family(
+    name="gateway_request_body_bytes_total",
+    kind=Kind.COUNTER,
+    labels=("upstream",),
+    help="Bytes of request bodies taken from clients, without framing.",
+)
+RESPONSE_BYTES: Final = Family(
+    name="gateway_response_body_bytes_total",
+    kind=Kind.COUNTER,
+    labels=("upstream",),
+    help="Bytes of response bodies handed to clients, without framing.",
+)
+IN_FLIGHT: Final = Family(
+    name="gateway_requests_in_flight",
+    kind=Kind.GAUGE,
+    help="Requests on the clients' listener that are being answered.",
+)
+CLIENT_CONNECTIONS: Final = Family(
+    name="gateway_client_connections",
+    kind=Kind.GAUGE,
+    help="Open connections of clients, also those that wait for their next request.",
+)
+UPSTREAM_FAULTS: Final = Family(
+    name="gateway_upstream_faults_total",
+    kind=Kind.COUNTER,
+    labels=("upstream", "fault"),
+    help="Exchanges that failed, by what failed. Faults that name the client are its own: client_left, "
+    "request_body_client, response_body_client.",
+)
+UPSTREAM_RETRIES: Final = Family(
+    name="gateway_upstream_retries_total",
+    kind=Kind.COUNTER,
+    labels=("upstream",),
+    help="Times that a target could not be connected to and another one was tried.",
+)
+UPSTREAM_CONNECTIONS: Final = Family(
+    name="gateway_upstream_connections",
+    kind=Kind.GAUGE,
+    labels=("upstream", "state"),
+    help="Connections to the targets of an upstream: busy (also opening and closing) or idle.",
+)
+UPSTREAM_WAITING: Final = Family(
+    name="gateway_upstream_waiting_requests",
+    kind=Kind.GAUGE,
+    labels=("upstream",),
+    help="Permitted requests that wait for a connection, because `pool.max_connections` are busy.",
+)
+LIMIT_CHECKS: Final = Family(
+    name="gateway_limit_checks_total",
+    kind=Kind.COUNTER,
+    labels=("source", "result"),
+    help="Requests whose limits were checked. source: memory (no Redis is configured), exact (Redis "
+    "answered), deny_cache (known to be exhausted, Redis was not asked), and, while Redis was away, what "
+    "`on_store_error` says: local, open or closed. result: admitted or refused.",
+)
+LIMIT_REFUSALS: Final = Family(
+    name="gateway_limit_refusals_total",
+    kind=Kind.COUNTER,
+    labels=("limit",),
+    help="Requests refused with 429, by the limit that refused; two limits may refuse the same request.",
+)
+LATE_ADMISSIONS: Final = Family(
+    name="gateway_limit_late_admissions_total",
+    kind=Kind.COUNTER,
+    help="Checks that Redis had admitted after all when this process had given up waiting for its answer: "
+    "one charge more than the request was meant to cost.",
+)
+REDIS_UP: Final = Family(
+    name="gateway_redis_up",
+    kind=Kind.GAUGE,
+    per_worker=True,
+    help="1 while limits are counted in Redis, 0 while it cannot be used and `on_store_error` holds.",
+)
+REDIS_PROCESSES: Final = Family(
+    name="gateway_redis_processes",
+    kind=Kind.GAUGE,
+    largest=True,
+    help="Processes of all replicas that count in the same Redis. While it is away, the quota of a limit "
+    "with `on_store_error: local` is divided among so many.",
+)
+AUDIT_AVAILABLE: Final = Family(
+    name="gateway_audit_available",
+    kind=Kind.GAUGE,
+    per_worker=True,
+    help="1 while decisions can be recorded. 0: every request is answered 503.",
+)
+AUDIT_RECORDS: Final = Family(
+    name="gateway_audit_records_total",
+    kind=Kind.COUNTER,
+    help="Records taken by the spool: decisions, completions and events.",
+)
+AUDIT_FAILED: Final = Family(
+    name="gateway_audit_failed_records_total",
+    kind=Kind.COUNTER,
+    help="Records that could not be written. What they were about was refused, or is a completion that is "
+    "missing.",
+)
+AUDIT_SHIPPED: Final = Family(
+    name="gateway_audit_shipped_records_total",
+    kind=Kind.COUNTER,
+    help="Records brought from the spool to the database.",
+)
+AUDIT_WAITING: Final = Family(
+    name="gateway_audit_waiting_records",
+    kind=Kind.GAUGE,
+    help="Records of running processes that are in the spool and not in the database yet.",
+)
+AUDIT_LAG: Final = Family(
+    name="gateway_audit_shipping_lag_seconds",
+    kind=Kind.GAUGE,
+    largest=True,
+    help="Seconds since everything in the spool had last been shipped, of the process that is furthest "
+    "behind. About 1 at the most when all is well.",
+)
+AUDIT_SPOOL_BYTES: Final = Family(
+    name="gateway_audit_spool_bytes",
+    kind=Kind.GAUGE,
+    help="Bytes that the spool takes on the disk. Shipped records are removed by files of 64 MiB.",
+)
+AUDIT_LOST: Final = Family(
+    name="gateway_audit_lost_records_total",
+    kind=Kind.COUNTER,
+    help="Records that are missing from the trail: damaged on the disk, or refused by the database and put "
+    "aside in `spool/quarantine`. Each gap is an event `audit.gap` in the trail.",
+)
+EVENTS: Final = Family(
+    name="gateway_events_total",
+    kind=Kind.COUNTER,
+    labels=("action",),
+    help="Events of accounts, keys and the gateway itself, by the `action` of their audit record.",
+)
+CHANGE_FEED_AGE: Final = Family(
+    name="gateway_change_feed_age_seconds",
+    kind=Kind.GAUGE,
+    largest=True,
+    help="Seconds since a process last heard which sessions, users and keys were revoked, of the process "
+    "that has waited longest. Beyond 5, tokens and keys are answered 503.",
+)
+DATABASE_ERRORS: Final = Family(
+    name="gateway_database_errors_total",
+    kind=Kind.COUNTER,
+    help="Transactions with the database that failed because of it.",
+)
+WORKERS: Final = Family(
+    name="gateway_workers",
+    kind=Kind.GAUGE,
+    help="Worker processes that run; not shown by a gateway of one process.",
+)
+WORKER_RESTARTS: Final = Family(
+    name="gateway_worker_restarts_total",
+    kind=Kind.COUNTER,
+    labels=("reason",),
+    help="Worker processes that ended without being told to and were started again, by how they ended.",
+)
+LOG_DROPPED: Final = Family(
+    name="gateway_access_log_dropped_lines_total",
+    kind=Kind.COUNTER,
+    help="Request lines that were not logged, because nobody read standard output fast enough.",
+)
+BUILD: Final = Family(
+    name="gateway_build_info",
+    kind=Kind.INFO,
+    labels=("version", "python"),
+    help="What runs.",
+)
+CONFIGURATION: Final = Family(
+    name="gateway_configuration_info",
+    kind=Kind.INFO,
+    labels=("revision",),
+    help="The revision of the two files that requests are decided by. More than one: processes differ.",
+)
+PROCESS_CPU: Final = Family(
+    name="process_cpu_seconds_total",
+    kind=Kind.COUNTER,
+    per_worker=True,
+    help="CPU time, user and system.",
+)
+PROCESS_MEMORY: Final = Family(
+    name="process_resident_memory_bytes",
+    kind=Kind.GAUGE,
+    per_worker=True,
+    help="Resident memory.",
+)
+PROCESS_FILES: Final = Family(
+    name="process_open_fds",
+    kind=Kind.GAUGE,
+    per_worker=True,
+    help="Open file descriptors: every connection is one.",
+)
+PROCESS_MOST_FILES: Final = Family(
+    name="process_max_fds",
+    kind=Kind.GAUGE,
+    per_worker=True,
+    help="How many file descriptors the process may have open.",
+)
+PROCESS_START: Final = Family(
+    name="process_start_time_seconds",
+    kind=Kind.GAUGE,
+    per_worker=True,
+    help="When the process was started, in seconds since the epoch.",
+)
+
+FAMILIES: Final = {
+    family.name: family
+    for family in (
+        REQUESTS,
+        RESPONSES,
+        DECISION_SECONDS,
+        REQUEST_SECONDS,
+        EXCHANGES,
+        REQUEST_BYTES,
+        RESPONSE_BYTES,
+        IN_FLIGHT,
+        CLIENT_CONNECTIONS,
+        UPSTREAM_FAULTS,
+        UPSTREAM_RETRIES,
+        UPSTREAM_CONNECTIONS,
+        UPSTREAM_WAITING,
+        LIMIT_CHECKS,
+        LIMIT_REFUSALS,
+        LATE_ADMISSIONS,
+        REDIS_UP,
+        REDIS_PROCESSES,
+        AUDIT_AVAILABLE,
+        AUDIT_RECORDS,
+        AUDIT_FAILED,
+        AUDIT_SHIPPED,
+        AUDIT_WAITING,
+        AUDIT_LAG,
+        AUDIT_SPOOL_BYTES,
+        AUDIT_LOST,
+        EVENTS,
+        CHANGE_FEED_AGE,
+        DATABASE_ERRORS,
+        WORKERS,
+        WORKER_RESTARTS,
+        LOG_DROPPED,
+        BUILD,
+        CONFIGURATION,
+        PROCESS_CPU,
+        PROCESS_MEMORY,
+        PROCESS_FILES,
+        PROCESS_MOST_FILES,
+        PROCESS_START,
+    )
+}
+"""All of them by name, in the order of the page and of the reference."""

@@ -1,0 +1,61 @@
+"""What SQLite and PostgreSQL do differently, as `Database` and the adapters use it. Each has its own file."""
+
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
+from enum import Enum
+from typing import Final, Protocol
+
+from sqlalchemy import Table
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+ENGINE: Final = "gateway_engine"
+"""Execution option under which an engine lends its connections."""
+
+
+class Lock(Enum):
+    """What one write transaction at a time does, the others waiting until it has ended.
+
+    A transaction takes at most one of them, and `CHANGES` after its last row lock: whoever has it waits for
+    nobody.
+    """
+
+    SCHEMA = 1
+    FIRST_SIGNING_KEY = 2
+    CHANGES = 3
+
+
+class Engine(Protocol):
+    """Connections to one database, and the statements that it has in a form of its own."""
+
+    @property
+    def place(self) -> str:
+        """Name of the database in messages: `database /var/lib/gateway.db`. Never with a password."""
+
+    def read(self) -> AbstractAsyncContextManager[AsyncConnection]:
+        """Lend a connection whose statements see one consistent state."""
+
+    def watch(self) -> AbstractAsyncContextManager[AsyncConnection]:
+        """Lend a connection as `read` does, kept for looks that must not queue behind those who wait."""
+
+    def write(self) -> AbstractAsyncContextManager[AsyncConnection]:
+        """Lend a connection inside a write transaction, committed when the block ends without an error."""
+
+    def upgrade(self) -> AbstractAsyncContextManager[AsyncConnection]:
+        """Lend a connection inside the one write transaction that may change the schema. Others wait."""
+
+    async def close(self) -> None:
+        """Close every connection; the next use opens new ones."""
+
+    async def lock(self, connection: AsyncConnection, lock: Lock) -> None:
+        """Wait until no other transaction has the lock, and have it until this one ends."""
+
+    async def insert_new(
+        self, connection: AsyncConnection, table: Table, rows: Sequence[tuple[str, str | int]]
+    ) -> None:
+        """Insert those rows of two columns that are not there yet, all in one statement."""
+
+
+def engine_of(connection: AsyncConnection) -> Engine:
+    """Return the engine that lends a connection."""
+    engine: Engine = connection.sync_engine.get_execution_options()[ENGINE]
+    return engine

@@ -1,0 +1,246 @@
+"""PostgreSQL through asyncpg.
+
+Reads are REPEATABLE READ, so all statements of one see the same state; writes are READ COMMITTED, so a
+conditional statement that waited for another transaction decides by what that one left.
+"""
+
+import asyncio
+import math
+import time
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
+from typing import Any, Final
+
+import asyncpg
+from sqlalchemy import BigInteger, Table, bindparam, event, text
+from sqlalchemy.engine import ExceptionContext
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import DisconnectionError, InvalidatePoolError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
+
+from gateway.ports import StoreUnavailable
+from gateway.stores.sql.address import PostgresAddress
+from gateway.stores.sql.engine import ENGINE, Lock
+from gateway.stores.sql.faults import DatabaseUnusable, translated
+from gateway.stores.sql.postgres_faults import DRIVER_ERRORS, explained, unconnected
+from gateway.stores.sql.text import escaped
+
+CONNECTIONS: Final = 8
+"""The most that one process opens for what it is asked. Besides, one follows the changes, and one more, for a
+moment, brings the schema up to date at the start."""
+PATIENCE: Final = 5.0
+"""Seconds until a server that does not answer a statement, or does not lend a connection, is given up."""
+_CONNECT: Final = 4.0
+"""Seconds for a new connection, or for one that others give back: part of lending one."""
+_RESTED: Final = 1.0
+"""Seconds after which a connection that nobody used is tried before it is lent."""
+_TRIAL: Final = 1.0
+"""Seconds for the answer."""
+_UPGRADE: Final = 600.0
+"""Seconds for a statement that changes the schema, and for waiting until another process has changed it."""
+
+_SESSION: Final = {
+    "application_name": "gateway",
+    # The server gives up before the gateway does, which leaves the connection whole and the message clear.
+    "statement_timeout": "4500",
+    # A gateway that was stopped, or whose machine has gone, must not keep its locks from the others.
+    "idle_in_transaction_session_timeout": "15000",
+    # What lies between must not forget a connection that rests.
+    "tcp_keepalives_idle": "30",
+    "tcp_keepalives_interval": "10",
+    "tcp_keepalives_count": "3",
+}
+_LOCKS: Final = 0x67617465_00000000
+"""Where the gateway's numbers begin among those of advisory locks, which a whole database shares."""
+
+_ENCODINGS: Final = {"UTF8", "SQL_ASCII"}
+"""What takes every text; the second takes it as it comes. In any other, one record with a name in a foreign
+script would keep all that follow it out of the trail."""
+_USED: Final = "used"
+
+Driver = Any
+"""A connection of asyncpg, which has no types."""
+
+
+class Postgres:
+    """One PostgreSQL database. Implements `Engine`."""
+
+    def __init__(self, address: PostgresAddress) -> None:
+        self.place = address.place
+        self._address = address
+        self._explain = partial(explained, self.place)
+        # What the URL says of a session counts.
+        session = {name: value for name, value in _SESSION.items() if name not in address.parameters}
+        lent = self._engine(PATIENCE, session).execution_options(**{ENGINE: self})
+        kept = self._engine(PATIENCE, session, connections=1).execution_options(**{ENGINE: self})
+        self._reader = lent.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+        self._writer = lent.execution_options(isolation_level="READ COMMITTED")
+        self._watcher = kept.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+
+    @asynccontextmanager
+    async def read(self) -> AsyncIterator[AsyncConnection]:
+        """Lend a connection whose statements see one consistent state."""
+        with translated(self.place, self._explain):
+            async with AsyncExitStack() as stack:
+                yield await self._lent(stack, self._reader)
+
+    @asynccontextmanager
+    async def watch(self) -> AsyncIterator[AsyncConnection]:
+        """Lend a connection as `read` does, though all others wait for somebody's lock."""
+        with translated(self.place, self._explain):
+            async with AsyncExitStack() as stack:
+                yield await self._lent(stack, self._watcher)
+
+    @asynccontextmanager
+    async def write(self) -> AsyncIterator[AsyncConnection]:
+        """Lend a connection inside a write transaction, committed when the block ends without an error."""
+        with translated(self.place, self._explain):
+            async with AsyncExitStack() as stack:
+                connection = await self._lent(stack, self._writer)
+                async with connection.begin():
+                    yield connection
+
+    @asynccontextmanager
+    async def upgrade(self) -> AsyncIterator[AsyncConnection]:
+        """Lend a connection inside the one write transaction that may change the schema. Others wait."""
+        session = {"application_name": "gateway", "statement_timeout": "0", "lock_timeout": "0"}
+        engine = self._engine(_UPGRADE, session).execution_options(
+            **{ENGINE: self}, isolation_level="READ COMMITTED"
+        )
+        try:
+            with translated(self.place, self._explain):
+                async with engine.begin() as connection:
+                    await self.lock(connection, Lock.SCHEMA)
+                    yield connection
+        finally:
+            await engine.dispose()
+
+    async def close(self) -> None:
+        """Close every connection; the next use opens new ones."""
+        await self._writer.dispose()
+        await self._watcher.dispose()
+
+    async def lock(self, connection: AsyncConnection, lock: Lock) -> None:
+        """Wait until no other transaction has the lock, and have it until this one ends."""
+        await connection.execute(_LOCK, {"lock": _LOCKS + lock.value})
+
+    async def insert_new(
+        self, connection: AsyncConnection, table: Table, rows: Sequence[tuple[str, str | int]]
+    ) -> None:
+        """Insert those rows of two columns that are not there yet, in their order: of two transactions that
+        insert the same, none then waits for the other while being waited for."""
+        if not rows:
+            return
+        names = [column.name for column in table.columns]
+        kinds = ["bigint" if isinstance(column.type, BigInteger) else "text" for column in table.columns]
+        statement = (
+            f"INSERT INTO {table.name} ({', '.join(names)}) "  # noqa: S608 - a table of this program
+            f"SELECT * FROM unnest($1::{kinds[0]}[], $2::{kinds[1]}[]) ON CONFLICT DO NOTHING"
+        )
+        columns = zip(*map(_bound, rows), strict=True)
+        await connection.exec_driver_sql(statement, tuple(map(list, columns)))
+
+    async def _lent(self, stack: AsyncExitStack, engine: AsyncEngine) -> AsyncConnection:
+        try:
+            async with asyncio.timeout(PATIENCE):
+                return await stack.enter_async_context(engine.connect())
+        except TimeoutError:
+            raise StoreUnavailable(f"{self.place}: no answer within {PATIENCE:.0f} s") from None
+
+    def _engine(
+        self, patience: float, session: Mapping[str, str], *, connections: int = CONNECTIONS
+    ) -> AsyncEngine:
+        """Return an engine whose statements may take some seconds."""
+
+        async def connect() -> Driver:
+            try:
+                driver = await asyncpg.connect(
+                    self._address.url, timeout=_CONNECT, command_timeout=patience, server_settings=session
+                )
+            except (OSError, ValueError, TypeError, *DRIVER_ERRORS) as error:
+                raise unconnected(self.place, error) from None
+            encoding = driver.get_settings().server_encoding
+            if encoding not in _ENCODINGS:
+                driver.terminate()
+                raise DatabaseUnusable(
+                    f"{self.place}: its encoding {encoding} has not all characters: "
+                    "use a database that was created with ENCODING 'UTF8'"
+                )
+            return driver
+
+        engine = create_async_engine(
+            "postgresql+asyncpg://",
+            async_creator=connect,
+            hide_parameters=True,
+            pool_size=connections,
+            max_overflow=0,
+            pool_timeout=_CONNECT,
+            pool_use_lifo=True,
+        )
+        event.listen(engine.sync_engine, "checkin", _on_checkin)
+        event.listen(engine.sync_engine, "checkout", _on_checkout)
+        event.listen(engine.sync_engine, "handle_error", self._on_error)
+        return engine
+
+    def _on_error(self, context: ExceptionContext) -> None:
+        """Give up a connection whose server does not answer, or has taken leave, and all others with it.
+
+        The driver would ask the server to end the statement, and wait for that as well. It does so for a
+        statement that was cancelled, whose locks others may wait for. A server that says it goes, and does
+        not hang up, leaves a connection that is open and of no use: the driver's `InternalClientError`.
+        """
+        error, connection = context.original_exception, context.connection
+        lost = isinstance(error.__cause__, asyncpg.InternalClientError)
+        if not (lost or isinstance(error, OSError)) or connection is None or connection.invalidated:
+            return
+        driver: Driver = connection.connection.driver_connection
+        driver.terminate()
+        context.is_disconnect = True
+        match error:
+            case TimeoutError():
+                why = "no answer in time"
+            case OSError():
+                why = error.strerror or str(error)
+            case _:
+                why = "the connection was lost"
+        raise StoreUnavailable(f"{self.place}: {why}")
+
+    def __repr__(self) -> str:
+        return f"Postgres({self.place!r})"
+
+
+_LOCK: Final = text("SELECT pg_advisory_xact_lock(:lock)").bindparams(bindparam("lock", type_=BigInteger))
+
+
+def _on_checkin(_: DBAPIConnection | None, record: ConnectionPoolEntry) -> None:
+    record.info[_USED] = time.monotonic()
+
+
+def _on_checkout(connection: DBAPIConnection, record: ConnectionPoolEntry, _: PoolProxiedConnection) -> None:
+    """Have a connection replaced that does not work any more, so that a server's restart is seen by nobody.
+
+    One that was cut says so by itself; that its server has gone without a word, only an answer tells.
+    """
+    driver: Driver = record.driver_connection
+    if driver.is_closed():
+        raise DisconnectionError
+    if time.monotonic() - record.info.get(_USED, math.inf) > _RESTED:
+        connection.run_async(_try)
+
+
+async def _try(driver: Driver) -> None:
+    try:
+        await driver.execute("SELECT 1", timeout=_TRIAL)
+    except (OSError, *DRIVER_ERRORS):
+        driver.terminate()
+        raise InvalidatePoolError from None
+    except asyncio.CancelledError:
+        driver.terminate()
+        raise
+
+
+def _bound(row: tuple[str, str | int]) -> tuple[str, str | int]:
+    first, second = row
+    return escaped(first), escaped(second) if isinstance(second, str) else second
