@@ -18,7 +18,7 @@ from bench.load import BenchError
 from bench.reference import Reference
 from gateway.assembly import open_stores
 from gateway.audit import Deliverer
-from gateway.cli.serve import spare_the_collector
+from gateway.cli.life import spare_the_collector
 from gateway.settings import Settings
 
 ROUNDS = 100

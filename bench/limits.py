@@ -25,7 +25,7 @@ from rich.table import Table
 
 from bench.load import BenchError
 from bench.servers import redis
-from gateway.cli.serve import spare_the_collector
+from gateway.cli.life import spare_the_collector
 from gateway.config import load_configuration
 from gateway.model import Charge, Limit
 from gateway.observability import set_up_logs

@@ -1,8 +1,8 @@
 """Where limits are counted: in this process, or in the Redis that processes and replicas share."""
 
 import contextlib
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
 
 from gateway.assembly.stores import StartRefused, Stores
 from gateway.ports import CounterStore
@@ -28,10 +28,10 @@ class Counting:
     """What is counted in this process: everything, or what cannot be counted in Redis at the moment."""
     shared: Shared | None = None
     """What is counted in Redis, None when that is not configured."""
-    works: Mapping[str, Callable[[], Coroutine[None, None, None]]] = field(default_factory=dict)
-    """What runs for ever beside the gateway, by name."""
-    fault: Callable[[], str | None] = lambda: None
-    """Says why counting is not what it should be, None when it is."""
+
+    def fault(self) -> str | None:
+        """Say why counting is not what it should be, None when it is."""
+        return None if self.shared is None else self.shared.link.fault
 
 
 @contextlib.asynccontextmanager
@@ -61,12 +61,7 @@ async def _shared(stores: Stores, address: RedisAddress, local: MemoryCounters) 
     except RedisUnusable as fault:
         raise StartRefused(str(fault)) from None
     try:
-        yield Counting(
-            store=counters,
-            local=local,
-            shared=Shared(counters=counters, link=link, peers=peers),
-            works={"processes": peers.run},
-            fault=lambda: link.fault,
-        )
+        shared = Shared(counters=counters, link=link, peers=peers)
+        yield Counting(store=counters, local=local, shared=shared)
     finally:
         await link.close()

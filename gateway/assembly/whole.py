@@ -168,7 +168,7 @@ async def assemble(
                 revocations=revocations.follow(),
                 signing_keys=keyring.follow(),
                 confirmations=accounts.flush_confirmations(),
-                **{name: work() for name, work in counted.works.items()},
+                **({} if counted.shared is None else {"processes": counted.shared.peers.run()}),
                 **({} if stores.bell is None else {"announcements": stores.bell.run()}),
             ) as failed:
                 yield Gateway(

@@ -11,7 +11,7 @@ from gateway.assembly import StartRefused
 from gateway.settings import Listen
 
 BACKLOG = 2048
-SOCKET_UMASK = 0o117
+_SOCKET_UMASK = 0o117
 """A unix socket is for its owner and its group: mode 0660."""
 
 
@@ -55,7 +55,7 @@ def plain(error: OSError) -> str:
     return os.strerror(error.errno)
 
 
-def remove_stale(path: Path) -> None:
+def _remove_stale(path: Path) -> None:
     """Remove a socket that nobody listens on any more; whatever else is there stays. Raise `StartRefused`."""
     try:
         if not stat.S_ISSOCK(path.stat().st_mode):
@@ -74,10 +74,10 @@ def remove_stale(path: Path) -> None:
 
 
 def _bind_path(path: Path, opened: ExitStack) -> socket.socket:
-    remove_stale(path)
+    _remove_stale(path)
     made = opened.enter_context(socket.socket(socket.AF_UNIX))
     made.settimeout(0.0)
-    before = os.umask(SOCKET_UMASK)
+    before = os.umask(_SOCKET_UMASK)
     try:
         made.bind(str(path))
     finally:

@@ -1,9 +1,10 @@
 """The life of the process that speaks for several workers: one health, one readiness, one view of metrics."""
 
 import asyncio
+import contextlib
 import signal
 import socket
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 
 import uvloop
 from aiohttp import web
@@ -52,14 +53,21 @@ async def _operate(listeners: Sequence[socket.socket], feed: socket.socket) -> N
     application = operators_application(
         readiness=readiness, metrics=metrics, is_alive=lambda: not roll.is_stuck
     )
+    loop.add_reader(feed, hear)
+    # Sums must not fall: who asks a process that has just come back waits until it knows everything.
+    await whole.wait()
+    async with answering(application, listeners):
+        await over.wait()
+
+
+@contextlib.asynccontextmanager
+async def answering(application: web.Application, listeners: Sequence[socket.socket]) -> AsyncIterator[None]:
+    """Answer operators on listening sockets for the length of the block."""
     runner = web.AppRunner(application, access_log=None, keepalive_timeout=75, shutdown_timeout=1)
     await runner.setup()
-    loop.add_reader(feed, hear)
     try:
-        # Sums must not fall: who asks a process that has just come back waits until it knows everything.
-        await whole.wait()
         for listener in listeners:
             await web.SockSite(runner, listener).start()
-        await over.wait()
+        yield
     finally:
         await runner.cleanup()

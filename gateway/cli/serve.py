@@ -2,25 +2,31 @@
 
 import asyncio
 import contextlib
-import gc
 import os
 import resource
-import signal
 import sys
-from collections.abc import AsyncIterator, Callable
-from pathlib import Path
+from collections.abc import AsyncIterator, Callable, Sequence
 
 import uvloop
-from aiohttp import web
 
 from gateway.admin import operators_application
 from gateway.assembly import StartRefused
 from gateway.assembly.whole import Gateway, assemble
-from gateway.cli.listening import BACKLOG, SOCKET_UMASK, bound_address, plain, remove_stale
-from gateway.cli.start import STARTING, Start, StartGivenUp, not_yet
+from gateway.cli.life import (
+    close_connections,
+    exit_code,
+    finish,
+    spare_the_collector,
+    stop_asked,
+    tell_failure,
+)
+from gateway.cli.listening import BACKLOG, begin, bind, bound_address, plain
+from gateway.cli.operators import answering
+from gateway.cli.start import Start, StartGivenUp
 from gateway.config import Snapshot, load_configuration, render_text
 from gateway.observability import MetricsState, log, set_up_logs
 from gateway.settings import Listen, Settings
+from gateway.web import Readiness
 
 
 def serve(settings: Settings, *, on_ready: Callable[[], None] | None = None) -> int:
@@ -59,10 +65,7 @@ def _allow_open_files() -> None:
 
 
 async def _serve(settings: Settings, snapshot: Snapshot, on_ready: Callable[[], None] | None) -> int:
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
+    stop = stop_asked()
     view = _View()
     start = Start(stop, view.tell)
     # Operators are answered while the database is waited for.
@@ -75,27 +78,22 @@ async def _serve(settings: Settings, snapshot: Snapshot, on_ready: Callable[[], 
                 log.info(
                     "serving",
                     # As bound: a port 0 has become a real one.
-                    listen=bound_address(settings.listen, clients.sockets[0].getsockname()),
+                    listen=bound_address(settings.listen, clients[0].sockets[0].getsockname()),
                     admin_listen=operators,
                     revision=snapshot.revision,
                     routes=len(snapshot.plans),
                 )
                 if on_ready is not None:
                     on_ready()
-                failed = gateway.failed
-                failed.add_done_callback(lambda _: stop.set())
+                gateway.failed.add_done_callback(lambda _: stop.set())
                 await stop.wait()
-                if failed.done():
-                    # A task that keeps the gateway honest (revocations, shipping) has ended: better to be
-                    # restarted.
-                    error = failed.exception()
-                    log.error("stopping", error=type(error).__name__, text=str(error), exc_info=error)
+                tell_failure(gateway)
                 await _drain(gateway, clients, settings.drain_timeout)
         except StartGivenUp:
             log.info("stopped")
             return 0
     log.info("stopped")
-    return 1 if failed.done() and not failed.cancelled() else 0
+    return exit_code(gateway)
 
 
 class _View:
@@ -103,7 +101,8 @@ class _View:
 
     def __init__(self) -> None:
         self.gateway: Gateway | None = None
-        self._missing = STARTING
+        self._missing = "the gateway is starting"
+        self._start = Readiness(checks={"start": lambda: self._missing})
 
     async def tell(self, missing: str) -> None:
         """Take note of what the start waits for."""
@@ -111,37 +110,19 @@ class _View:
 
     def readiness(self) -> tuple[int, dict[str, object]]:
         """Return the status and the body of `/readyz`."""
-        return not_yet(self._missing) if self.gateway is None else self.gateway.readiness.report()
+        return (self._start if self.gateway is None else self.gateway.readiness).report()
 
     def metrics(self) -> MetricsState:
         """Return the state of the metrics."""
         return {} if self.gateway is None else self.gateway.metrics.state()
 
 
-def spare_the_collector() -> None:
-    """Leave what the start has made out of every later collection, and collect more rarely.
-
-    Requests make many objects and next to no cycles: with Python's own thresholds 8 % of the CPU goes into
-    looking for them, and a full collection over all that was imported stops the loop for a tenth of a second.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(50_000, 20, 100)
-
-
-async def _listen(listen: Listen, gateway: Gateway) -> asyncio.Server:
+async def _listen(listen: Listen, gateway: Gateway) -> list[asyncio.Server]:
     loop = asyncio.get_running_loop()
+    sockets = bind(listen, "GATEWAY_LISTEN")
+    start = loop.create_server if listen.path is None else loop.create_unix_server
     try:
-        if listen.path is not None:
-            remove_stale(Path(listen.path))
-            before = os.umask(SOCKET_UMASK)
-            try:
-                return await loop.create_unix_server(gateway.listener, listen.path, backlog=BACKLOG)
-            finally:
-                os.umask(before)
-        return await loop.create_server(
-            gateway.listener, listen.host, listen.port or 0, backlog=BACKLOG, reuse_address=True
-        )
+        return [await start(gateway.listener, sock=one, backlog=BACKLOG) for one in sockets]
     except OSError as error:
         raise StartRefused(f"cannot listen on {listen} (GATEWAY_LISTEN): {plain(error)}") from None
 
@@ -149,44 +130,21 @@ async def _listen(listen: Listen, gateway: Gateway) -> asyncio.Server:
 @contextlib.asynccontextmanager
 async def _operators(settings: Settings, view: _View) -> AsyncIterator[str]:
     application = operators_application(readiness=view.readiness, metrics=view.metrics)
-    runner = web.AppRunner(application, access_log=None, keepalive_timeout=75, shutdown_timeout=1)
-    await runner.setup()
     listen = settings.admin_listen
-    try:
-        site: web.BaseSite
-        if listen.path is not None:
-            remove_stale(Path(listen.path))
-            site = web.UnixSite(runner, listen.path)
-        else:
-            site = web.TCPSite(runner, listen.host, listen.port)
-        try:
-            await site.start()
-        except OSError as error:
-            raise StartRefused(f"cannot listen on {listen} (GATEWAY_ADMIN_LISTEN): {plain(error)}") from None
-        if listen.path is not None:
-            _open_to_group(listen.path)
-        yield bound_address(listen, runner.addresses[0])
-    finally:
-        await runner.cleanup()
+    listeners = bind(listen, "GATEWAY_ADMIN_LISTEN")
+    begin(listeners, listen, "GATEWAY_ADMIN_LISTEN")
+    async with answering(application, listeners):
+        yield bound_address(listen, listeners[0].getsockname())
 
 
-def _open_to_group(path: str) -> None:
-    Path(path).chmod(0o660)
-
-
-async def _drain(gateway: Gateway, clients: asyncio.Server, within: float) -> None:
+async def _drain(gateway: Gateway, clients: Sequence[asyncio.Server], within: float) -> None:
     """Be unready at once, say `Connection: close` on what is still answered, and end with the last exchange.
 
     New connections are accepted as long as something runs, so that a load balancer has the time to notice.
     """
     gateway.readiness.draining = True
     log.info("draining", in_flight=gateway.door.in_flight, timeout=within)
-    try:
-        async with asyncio.timeout(within):
-            await gateway.door.drain()
-    except TimeoutError:
-        log.warning("drain_timed_out", cut=gateway.door.in_flight)
-        gateway.door.cut()
-    clients.close()
-    gateway.listener.pre_shutdown()
-    await gateway.listener.shutdown(timeout=0.1)
+    await finish(gateway, gateway.door.drain(), within=within)
+    for server in clients:
+        server.close()
+    await close_connections(gateway)

@@ -7,7 +7,6 @@ from typing import Final
 
 from gateway.observability import log
 
-STARTING: Final = "the gateway is starting"
 _PAUSE: Final = 1.0
 """Seconds between two attempts."""
 
@@ -36,8 +35,3 @@ class Start:
                 await self._stop.wait()
         if self._stop.is_set():
             raise StartGivenUp
-
-
-def not_yet(missing: str) -> tuple[int, dict[str, object]]:
-    """Return the status and the body of `/readyz` before there is anything that could answer."""
-    return 503, {"status": "unready", "failed": {"start": missing}, "degraded": {}}

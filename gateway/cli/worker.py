@@ -9,7 +9,14 @@ import uvloop
 
 from gateway.assembly import StartRefused
 from gateway.assembly.whole import Gateway, assemble
-from gateway.cli.serve import spare_the_collector
+from gateway.cli.life import (
+    close_connections,
+    exit_code,
+    finish,
+    spare_the_collector,
+    stop_asked,
+    tell_failure,
+)
 from gateway.cli.start import Start, StartGivenUp
 from gateway.config import Snapshot
 from gateway.observability import log, set_up_logs
@@ -39,28 +46,20 @@ def work(settings: Settings, snapshot: Snapshot, post: Post) -> int:
 
 
 async def _work(settings: Settings, snapshot: Snapshot, post: Post) -> int:
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
+    stop = stop_asked()
     start = Start(stop, lambda missing: _tell(post, missing))
     async with assemble(settings, snapshot, worker=post.number, patience=start.patience) as gateway:
         arrivals = Arrivals(post.hand, gateway.listener)
         gateway.listener.on_lost = arrivals.ended
         reporter = Reporter(post.channel, lambda: _standing(gateway), gateway.metrics.state)
-        failed = gateway.failed
-        failed.add_done_callback(lambda _: stop.set())
+        gateway.failed.add_done_callback(lambda _: stop.set())
         arrivals.orphaned.add_done_callback(lambda _: stop.set())
         spare_the_collector()
         async with asyncio.TaskGroup() as tasks:
             arriving = tasks.create_task(arrivals.run())
             reporting = tasks.create_task(reporter.run())
             await stop.wait()
-            if failed.done():
-                # A task that keeps the gateway honest (revocations, shipping) has ended: a new process helps.
-                error = failed.exception()
-                log.error("stopping", error=type(error).__name__, text=str(error), exc_info=error)
-            elif arrivals.orphaned.done():
+            if not tell_failure(gateway) and arrivals.orphaned.done():
                 log.error("stopping", error="SupervisorGone", text="the process above this one has ended")
                 # Nobody is left to kill this process should it not end by itself.
                 signal.alarm(math.ceil(settings.drain_timeout + _STRAGGLING))
@@ -69,7 +68,7 @@ async def _work(settings: Settings, snapshot: Snapshot, post: Post) -> int:
             await _drain(gateway, arrivals, arriving, settings.drain_timeout)
             reporting.cancel()
         await reporter.last()
-    return 1 if failed.done() and not failed.cancelled() else 0
+    return exit_code(gateway)
 
 
 async def _tell(post: Post, missing: str) -> None:
@@ -93,20 +92,14 @@ async def _drain(gateway: Gateway, arrivals: Arrivals, arriving: "asyncio.Task[N
     before this worker left is answered, too.
     """
     arrivals.drain()
-    try:
-        async with asyncio.timeout(within):
-            await gateway.door.drain()
-            await arrivals.leave(_NO_MORE_WITHIN)
-            await _answer_the_last(gateway)
-    except TimeoutError:
-        log.warning("drain_timed_out", cut=gateway.door.in_flight)
-        gateway.door.cut()
+    await finish(gateway, _answer_the_last(gateway, arrivals), within=within)
     arriving.cancel()
-    gateway.listener.pre_shutdown()
-    await gateway.listener.shutdown(timeout=0.1)
+    await close_connections(gateway)
 
 
-async def _answer_the_last(gateway: Gateway) -> None:
+async def _answer_the_last(gateway: Gateway, arrivals: Arrivals) -> None:
+    await gateway.door.drain()
+    await arrivals.leave(_NO_MORE_WITHIN)
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(_FIRST_REQUEST):
             await gateway.listener.all_heard()

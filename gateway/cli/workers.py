@@ -10,7 +10,7 @@ from gateway.cli.listening import begin, bind, bound_address, plain
 from gateway.cli.operators import operate
 from gateway.cli.worker import work
 from gateway.config import Snapshot
-from gateway.observability import MetricsOfAll, log
+from gateway.observability import MetricsState, lasting, log, merged_state
 from gateway.settings import Settings
 from gateway.workers import Desk, Supervisor, WorkerRefused
 
@@ -20,12 +20,12 @@ def serve_with_workers(settings: Settings, snapshot: Snapshot, on_ready: Callabl
     clients = bind(settings.listen, "GATEWAY_LISTEN")
     operators = bind(settings.admin_listen, "GATEWAY_ADMIN_LISTEN")
     begin(operators, settings.admin_listen, "GATEWAY_ADMIN_LISTEN")
-    departed = MetricsOfAll()
+    departed: MetricsState = {}
 
     def remember(metrics: bytes) -> bytes:
-        departed.heard("", orjson.loads(metrics))
-        departed.ended("")
-        return orjson.dumps(departed.state())
+        nonlocal departed
+        departed = merged_state((departed, lasting(orjson.loads(metrics))))
+        return orjson.dumps(departed)
 
     def serving(pids: Sequence[int]) -> None:
         begin(clients, settings.listen, "GATEWAY_LISTEN")

@@ -4,16 +4,16 @@ from gateway.observability import metrics_families as families
 from gateway.observability.access_log import AccessLog
 from gateway.observability.logs import log, set_up_logs
 from gateway.observability.metrics import Metrics
-from gateway.observability.metrics_state import MetricsOfAll, MetricsState, merged_state, state_of
+from gateway.observability.metrics_state import MetricsState, lasting, merged_state, state_of
 from gateway.observability.metrics_text import exposition
 
 __all__ = [
     "AccessLog",
     "Metrics",
-    "MetricsOfAll",
     "MetricsState",
     "exposition",
     "families",
+    "lasting",
     "log",
     "merged_state",
     "set_up_logs",

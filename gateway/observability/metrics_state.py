@@ -79,33 +79,10 @@ def merged_state(states: Iterable[MetricsState]) -> MetricsState:
 
 
 def lasting(state: MetricsState) -> MetricsState:
-    """Return what stays of a process that has ended: what it counted, and nothing of how it was."""
+    """Return what stays of a process that has ended: what it counted, and nothing of how it was.
+
+    A counter that falls is taken for one that began anew, and all that is left of it for new requests.
+    """
     return {
         name: series for name, series in state.items() if FAMILIES[name].kind not in _ENDS_WITH_ITS_PROCESS
     }
-
-
-class MetricsOfAll:
-    """One view over all processes, kept by the one that operators ask.
-
-    What a process that is gone has counted stays in the sums: a counter that falls is taken for one that
-    began anew, and all that is left of it for new requests.
-    """
-
-    def __init__(self) -> None:
-        self._newest: dict[str, MetricsState] = {}
-        self._gone: MetricsState = {}
-
-    def heard(self, worker: str, state: MetricsState) -> None:
-        """Take the newest state of a process."""
-        self._newest[worker] = state
-
-    def ended(self, worker: str) -> None:
-        """Note that a process has ended. Another one may take its name."""
-        last = self._newest.pop(worker, None)
-        if last is not None:
-            self._gone = merged_state((self._gone, lasting(last)))
-
-    def state(self, *more: MetricsState) -> MetricsState:
-        """Return all processes together, with what the caller adds."""
-        return merged_state((self._gone, *self._newest.values(), *more))

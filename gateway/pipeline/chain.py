@@ -61,11 +61,9 @@ async def chain(head: RequestHead, snapshot: Snapshot, stages: Stages) -> Decisi
     routed = Routed(head=head, route=plan.route, params=match.params)
     try:
         decision = await _decide(routed, plan, snapshot, stages)
+        return await charge(decision, plan.limits, stages) if isinstance(decision, Refusal) else decision
     except StoreUnavailable as fault:
         return unanswered(head, fault, route=plan.route)
-    if isinstance(decision, Refusal):
-        return await charge(decision, plan.limits, stages)
-    return decision
 
 
 async def _decide(routed: Routed, plan: Plan, snapshot: Snapshot, stages: Stages) -> Decision:

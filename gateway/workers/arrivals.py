@@ -11,6 +11,8 @@ import structlog
 
 from gateway.workers.hand import DRAINING, LEAVING, NO_MORE, TOLD, receive
 
+_log: structlog.typing.FilteringBoundLogger = structlog.get_logger("gateway.workers")
+
 _AT_ONCE: Final = 32
 """Connections that are taken in one turn of the loop: a flood of them leaves time for requests."""
 _AGAIN: Final = 0.05
@@ -106,14 +108,14 @@ class Arrivals:
             else:
                 # A thread has opened the last file that this process may: the system closed the connection.
                 self._ended += 1
-                _log().error("connection_lost", reason="too many open files")
+                _log.error("connection_lost", reason="too many open files")
 
     def _pause(self) -> None:
         """Take nothing for a while; what is left in the queue is still anybody's."""
         now = self._loop.time()
         if now - self._said >= _SAID_EVERY:
             self._said = now
-            _log().error("connections_wait", reason="too many open files", highest=self._highest)
+            _log.error("connections_wait", reason="too many open files", highest=self._highest)
         self._loop.remove_reader(self._hand)
         self._pausing = self._loop.call_later(_FULL_PAUSE, self._loop.add_reader, self._hand, self._take)
 
@@ -162,8 +164,3 @@ def _highest() -> int:
     """Return the highest descriptor that a connection may have."""
     limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     return limit - min(_SPARE, limit // 4)
-
-
-def _log() -> structlog.typing.FilteringBoundLogger:
-    logger: structlog.typing.FilteringBoundLogger = structlog.get_logger("gateway.workers")
-    return logger

@@ -4,9 +4,10 @@ import socket
 import time
 from collections.abc import Callable, Sequence
 
-from gateway.workers.endings import Patience
+from gateway.workers.endings import Backoff
 from gateway.workers.fork import Closable
 from gateway.workers.lines import Outbox
+from gateway.workers.pair import pair
 
 Life = Callable[[socket.socket], int]
 """What the process does with the socket on which the lines of a `Roll` come; it ends when they end."""
@@ -22,7 +23,7 @@ class Desk:
         self._life = life
         self._listeners = list(listeners)
         self._born = 0.0
-        self._patience = Patience()
+        self._backoff = Backoff()
         self._ends: list[socket.socket] = []
         self._outbox: Outbox | None = None
 
@@ -36,9 +37,7 @@ class Desk:
 
         Raise `OSError` when the system has no room for it.
         """
-        ours, theirs = socket.socketpair()
-        ours.settimeout(0.0)
-        theirs.settimeout(0.0)
+        ours, theirs = pair()
         self._ends = [ours, theirs]
         try:
             self.pid = fork(lambda: self._life(theirs), [ours])
@@ -67,7 +66,7 @@ class Desk:
         """Note that the process has ended; return how long it lived, in seconds."""
         now = time.monotonic()
         lived = now - self._born
-        self.pid, self.due = None, now + self._patience.after(lived)
+        self.pid, self.due = None, now + self._backoff.after(lived)
         self.hush()
         return lived
 

@@ -20,7 +20,7 @@ def ending_of(status: int) -> str:
         return f"killed by signal {-code}"
 
 
-class Patience:
+class Backoff:
     """How long to wait before a process is started again.
 
     A first failure is mended at once. One that comes again and again soon after the start will not be mended

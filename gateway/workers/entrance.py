@@ -15,6 +15,8 @@ from gateway.workers.hand import Hand
 from gateway.workers.place import Place
 from gateway.workers.spread import Spread, is_slow
 
+_log: structlog.typing.FilteringBoundLogger = structlog.get_logger("gateway.workers")
+
 _AT_ONCE: Final = 64
 """Connections that are accepted in one turn."""
 _TAKE_BACK_AFTER: Final = 0.5
@@ -64,7 +66,7 @@ class Entrance:
             if since is not None and now - since > _TAKE_BACK_AFTER:
                 place.hand.is_stuck = True
                 back = place.hand.take_back()
-                _log().warning("worker_stuck", worker=place.number, pid=place.pid, taken_back=len(back))
+                _log.warning("worker_stuck", worker=place.number, pid=place.pid, taken_back=len(back))
                 self._unplaced += back
 
     def take_over(self, hand: Hand) -> None:
@@ -130,12 +132,7 @@ class Entrance:
                     # Giving those away makes room.
                     return False
                 self._full_until = time.monotonic() + _FULL_PAUSE
-                _log().error("cannot_accept", reason=os.strerror(error.errno or 0))
+                _log.error("cannot_accept", reason=os.strerror(error.errno or 0))
                 return False
             self._unplaced.append(connection)
         return True
-
-
-def _log() -> structlog.typing.FilteringBoundLogger:
-    logger: structlog.typing.FilteringBoundLogger = structlog.get_logger("gateway.workers")
-    return logger

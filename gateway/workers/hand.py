@@ -13,6 +13,8 @@ import sys
 import time
 from typing import Final
 
+from gateway.workers.pair import pair
+
 ONE: Final = b"\1"
 """The message that brings a connection. One each: several in one would save 3 of 9 us, and cost a second way
 of everything."""
@@ -43,9 +45,7 @@ class Hand:
     """Gives connections to one worker, and counts those that it has."""
 
     def __init__(self) -> None:
-        self.ours, self.theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self.ours.settimeout(0.0)
-        self.theirs.settimeout(0.0)
+        self.ours, self.theirs = pair(socket.SOCK_SEQPACKET)
         self.mood = 0
         self.waiting_since: float | None = None
         """When the oldest connection that the worker has not taken was given, or the last one was taken."""

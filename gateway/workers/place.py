@@ -3,9 +3,10 @@
 import socket
 import time
 
-from gateway.workers.endings import Patience
+from gateway.workers.endings import Backoff
 from gateway.workers.hand import Hand
 from gateway.workers.lines import Inbox
+from gateway.workers.pair import pair
 
 
 class Place:
@@ -18,7 +19,7 @@ class Place:
         self.is_ready = False
         """Whether the process has said that it can answer requests."""
         self.hand = Hand()
-        self.ours, self.theirs = _channel()
+        self.ours, self.theirs = pair()
         self.inbox = Inbox(self.ours)
         self.born = 0.0
         self.due: float | None = None
@@ -29,7 +30,7 @@ class Place:
         self.metrics: bytes | None = None
         self.refusal: str | None = None
         """What a process said that could not start."""
-        self._patience = Patience()
+        self._backoff = Backoff()
 
     @property
     def is_draining(self) -> bool:
@@ -53,7 +54,7 @@ class Place:
         """
         now = time.monotonic()
         lived = now - self.born
-        wait = self._patience.after(0.0 if self.refusal is not None else lived)
+        wait = self._backoff.after(0.0 if self.refusal is not None else lived)
         self.pid, self.is_ready, self.due = None, False, now + wait
         self.fault = (
             f"is being restarted ({reason})" if not wait else f"is restarted in {wait:.0f} s ({reason})"
@@ -67,17 +68,10 @@ class Place:
         """Make ends for the next process, unless it has them already. Raise `OSError`."""
         if self.ours.fileno() < 0:
             self.hand = Hand()
-            self.ours, self.theirs = _channel()
+            self.ours, self.theirs = pair()
             self.inbox = Inbox(self.ours)
 
     def inherited(self, *, by_its_own: bool) -> list[socket.socket]:
         """Return what a child inherits of this place and must close; its own process keeps its own ends."""
         ours = [self.hand.ours, self.ours]
         return ours if by_its_own else [*ours, self.hand.theirs, self.theirs]
-
-
-def _channel() -> tuple[socket.socket, socket.socket]:
-    ours, theirs = socket.socketpair()
-    ours.settimeout(0.0)
-    theirs.settimeout(0.0)
-    return ours, theirs

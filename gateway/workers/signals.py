@@ -1,9 +1,10 @@
 """The signals of a supervisor that waits in a selector."""
 
 import signal
-import socket
 from types import FrameType
 from typing import Final, Self
+
+from gateway.workers.pair import pair
 
 _STOP: Final = (signal.SIGTERM, signal.SIGINT)
 WATCHED: Final = (*_STOP, signal.SIGCHLD)
@@ -17,9 +18,7 @@ class Signals:
         """SIGTERM or SIGINT has come."""
         self.came = False
         """Some signal has come; whoever has acted on it makes this false."""
-        self.wakeup, self._written = socket.socketpair()
-        self.wakeup.settimeout(0.0)
-        self._written.settimeout(0.0)
+        self.wakeup, self._written = pair()
         self._before: list[tuple[signal.Signals, object]] = []
         self._descriptor_before = -1
 

@@ -31,6 +31,8 @@ from gateway.workers.reporter import METRICS, REFUSED, WAITING
 from gateway.workers.roll import departed_line, draining_line, endings_line, entry_line, metrics_line
 from gateway.workers.signals import Signals
 
+_log: structlog.typing.FilteringBoundLogger = structlog.get_logger("gateway.workers")
+
 _STRAGGLERS: Final = 8.0
 """Seconds after the drain's own time-out, after which a worker that is still there is killed."""
 _LAST: Final = 5.0
@@ -195,7 +197,7 @@ class Supervisor:
         # Before it has handlers of its own, a signal ends a process by itself.
         is_asked = was_draining or self._stopping
         is_expected = is_asked and reason in {"exit code 0", "killed by SIGTERM", "killed by SIGINT"}
-        say = _log().info if is_expected else _log().error
+        say = _log.info if is_expected else _log.error
         if not is_asked:
             self._endings[reason] += 1
             self._desk.tell("endings", endings_line(self._endings))
@@ -207,7 +209,7 @@ class Supervisor:
 
     def _desk_ended(self, pid: int, reason: str) -> None:
         lived = self._desk.ended()
-        _log().error("operators_ended", pid=pid, reason=reason, lived=round(lived, 3))
+        _log.error("operators_ended", pid=pid, reason=reason, lived=round(lived, 3))
         if not self._has_served and not self._stopping:
             self._failure = WorkerRefused(f"the operators' process ended while it started: {reason}")
             self._stop(_LAST)
@@ -245,7 +247,7 @@ class Supervisor:
         if self._stopping:
             return
         if self._has_served:
-            _log().info("worker_started", worker=place.number, pid=place.pid)
+            _log.info("worker_started", worker=place.number, pid=place.pid)
             return
         self._start_others()
         if all(one.is_ready for one in self._places):
@@ -275,7 +277,7 @@ class Supervisor:
         """Do what has fallen due."""
         self._next_look = now + _TICK
         if self._signals.stop_asked and not self._stopping:
-            _log().info("draining", timeout=self._drain_timeout)
+            _log.info("draining", timeout=self._drain_timeout)
             self._stop(self._drain_timeout + _STRAGGLERS)
         try:
             if self._desk.due is not None and now >= self._desk.due:
@@ -285,7 +287,7 @@ class Supervisor:
                     self._start(place)
         except OSError as error:
             # No room for another process, or for its files: what runs goes on, and this is tried again.
-            _log().error("cannot_start_process", reason=os.strerror(error.errno or 0))
+            _log.error("cannot_start_process", reason=os.strerror(error.errno or 0))
             self._next_look = now + _NO_ROOM_PAUSE
         self._entrance.take_back(self._places, now)
         if self._stopping and now >= self._kill_at:
@@ -314,9 +316,7 @@ class Supervisor:
         self._kill_at = float("inf")
         for place in self._places:
             if place.pid is not None:
-                _log().error(
-                    "worker_killed", worker=place.number, pid=place.pid, reason="did not end in time"
-                )
+                _log.error("worker_killed", worker=place.number, pid=place.pid, reason="did not end in time")
                 os.kill(place.pid, signal.SIGKILL)
 
     def _end(self) -> None:
@@ -353,8 +353,3 @@ def _await_all(pids: Sequence[int]) -> None:
                     os.waitpid(pid, 0)
                     break
                 time.sleep(_LAST_TICK)
-
-
-def _log() -> structlog.typing.FilteringBoundLogger:
-    logger: structlog.typing.FilteringBoundLogger = structlog.get_logger("gateway.workers")
-    return logger

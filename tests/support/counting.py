@@ -11,7 +11,8 @@ from gateway.ports import Clock, StoreUnavailable
 from gateway.ports.clock import SystemClock
 from gateway.stores.memory import MemoryCounters
 from gateway.stores.redis import Link, RedisAddress, RedisCounters, Reply
-from gateway.stores.redis.script import DEBIT, TAKE, bulk
+from gateway.stores.redis.encoding import bulk
+from gateway.stores.redis.script import DEBIT, TAKE
 
 SECOND = 1_000_000
 KEY_SECRET = b"0123456789abcdef0123456789abcdef"

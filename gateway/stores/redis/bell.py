@@ -6,13 +6,13 @@ so nothing here waits for Redis, nothing is sent twice, and nothing is kept for 
 
 import asyncio
 import contextlib
-import random
 from typing import Final, TypeAlias, cast
 
 from redis.asyncio import Redis
 
 from gateway.stores.redis.address import RedisAddress
-from gateway.stores.redis.patience import FAULTS, Outage, close, end_if_cancelled
+from gateway.stores.redis.outage import FAULTS, Outage, close, end_if_cancelled
+from gateway.stores.redis.spread import about
 
 KEY: Final = "gateway:changes"
 LENGTH: Final = 1000
@@ -79,7 +79,7 @@ class Bell:
                 except FAULTS as fault:
                     self._listening.began(fault)
                 end_if_cancelled()
-                await asyncio.sleep(_about(RETRY_SECONDS))
+                await asyncio.sleep(about(RETRY_SECONDS))
         finally:
             await close(client)
 
@@ -108,7 +108,7 @@ class Bell:
                 except FAULTS as fault:
                     end_if_cancelled()
                     self._ringing.began(fault)
-                    await asyncio.sleep(_about(RETRY_SECONDS))
+                    await asyncio.sleep(about(RETRY_SECONDS))
                 else:
                     end_if_cancelled()
                     self._ringing.ended()
@@ -122,8 +122,3 @@ class Bell:
 
     def _client(self) -> Redis:
         return self._address.client(socket_timeout=BLOCK_SECONDS + ANSWER_SECONDS, max_connections=1)
-
-
-def _about(seconds: float) -> float:
-    """Spread the attempts of many processes."""
-    return seconds * random.uniform(0.8, 1.2)  # noqa: S311 - no secret

@@ -3,4 +3,9 @@
 
 def encode(*parts: bytes) -> bytes:
     """Return a command as Redis reads it: an array of bulk strings."""
-    return b"*%d\r\n" % len(parts) + b"".join([b"$%d\r\n%b\r\n" % (len(part), part) for part in parts])
+    return b"*%d\r\n" % len(parts) + b"".join(map(bulk, parts))
+
+
+def bulk(data: bytes) -> bytes:
+    """Return one word of a command."""
+    return b"$%d\r\n%b\r\n" % (len(data), data)

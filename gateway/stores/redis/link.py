@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import random
 import ssl
 from collections.abc import Callable, Sequence
 from time import monotonic
@@ -16,6 +15,7 @@ from gateway.stores.redis.breaker import Breaker
 from gateway.stores.redis.connection import Connection
 from gateway.stores.redis.faults import RedisUnusable, Reply
 from gateway.stores.redis.handshake import PING, check, commands
+from gateway.stores.redis.spread import about
 
 FIRST_PAUSE: Final = 0.05
 """Seconds before the first attempt to connect again; each further pause is twice as long."""
@@ -152,7 +152,7 @@ class Link:
             # No failed attempt takes this long.
             if monotonic() - began >= _LASTED:
                 wait = pause = FIRST_PAUSE
-            await asyncio.sleep(_about(wait))
+            await asyncio.sleep(about(wait))
             pause = min(2 * pause, MAX_PAUSE)
 
     async def _open(self) -> Connection:
@@ -221,7 +221,7 @@ class Link:
 
     async def _probe(self, connection: Connection) -> None:
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(_about(self._probe_pause)):
+            async with asyncio.timeout(about(self._probe_pause)):
                 await self._wake.wait()
                 return
         try:
@@ -240,7 +240,7 @@ class Link:
         now = monotonic()
         if connection is None or not self._breaker.refusing or now < self._next_trial:
             raise StoreUnavailable(str(self._reason))
-        self._next_trial = now + _about(PROBE_PAUSE)
+        self._next_trial = now + about(PROBE_PAUSE)
         future = connection.send(command)
         future.add_done_callback(self._on_tried)
         return future
@@ -256,7 +256,7 @@ class Link:
 
     def _on_open(self, why: str) -> None:
         now = monotonic()
-        self._next_trial = now + _about(PROBE_PAUSE)
+        self._next_trial = now + about(PROBE_PAUSE)
         self._probe_pause = FIRST_PROBE_PAUSE if now - self._up_at >= _SOON else PROBE_PAUSE
         self._down(StoreUnavailable(f"{self._place}: {why}"))
 
@@ -300,8 +300,3 @@ def _translated(place: str, error: OSError) -> StoreUnavailable:
     if isinstance(error, ssl.SSLError) and not isinstance(error, ssl.SSLEOFError | ssl.SSLZeroReturnError):
         return RedisUnusable(f"{place}: TLS failed ({error.reason}): does this port speak TLS?")
     return StoreUnavailable(f"{place}: {error.strerror or error}")
-
-
-def _about(seconds: float) -> float:
-    """Spread the attempts of many processes."""
-    return seconds * random.uniform(0.8, 1.2)  # noqa: S311 - no secret

@@ -2,14 +2,14 @@
 
 import asyncio
 import contextlib
-import random
 from collections import deque
 from typing import Final
 
 from redis.asyncio import Redis
 
 from gateway.stores.redis.address import RedisAddress
-from gateway.stores.redis.patience import FAULTS, Outage, close, end_if_cancelled
+from gateway.stores.redis.outage import FAULTS, Outage, close, end_if_cancelled
+from gateway.stores.redis.spread import about
 
 KEY: Final = "gateway:processes"
 BEAT_SECONDS: Final = 1.0
@@ -64,7 +64,7 @@ class Peers:
                 else:
                     self._outage.ended()
                 end_if_cancelled()
-                await asyncio.sleep(BEAT_SECONDS * random.uniform(0.9, 1.1))  # noqa: S311 - no secret
+                await asyncio.sleep(about(BEAT_SECONDS, by=0.1))
         finally:
             with contextlib.suppress(*FAULTS):
                 async with asyncio.timeout(LEAVE_SECONDS):

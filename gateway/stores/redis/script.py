@@ -7,6 +7,7 @@ from typing import Final, TypeGuard
 
 from gateway.model import Algorithm, Limit
 from gateway.model.rate import LARGEST_LOG, SLOTS
+from gateway.stores.redis.encoding import bulk
 from gateway.stores.redis.faults import Reply
 
 SCRIPT: Final = Path(__file__).with_name("take.lua").read_bytes()
@@ -20,11 +21,6 @@ _LONGEST_PART: Final = 64
 _HASHED: Final = "~"
 _ARGUMENTS: Final = 4
 """Words of a command besides the key and the argument of each limit."""
-
-
-def bulk(data: bytes) -> bytes:
-    """Return one word of a command."""
-    return b"$%d\r\n%b\r\n" % (len(data), data)
 
 
 TAKE: Final = bulk(b"t")

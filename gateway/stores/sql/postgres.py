@@ -25,7 +25,7 @@ from gateway.stores.sql.address import PostgresAddress
 from gateway.stores.sql.engine import ENGINE, Lock
 from gateway.stores.sql.faults import DatabaseUnusable, translated
 from gateway.stores.sql.postgres_faults import DRIVER_ERRORS, explained, unconnected
-from gateway.stores.sql.text import escaped
+from gateway.stores.sql.text import escaped_row
 
 CONNECTIONS: Final = 8
 """The most that one process opens for what it is asked. Besides, one follows the changes, and one more, for a
@@ -139,7 +139,7 @@ class Postgres:
             f"INSERT INTO {table.name} ({', '.join(names)}) "  # noqa: S608 - a table of this program
             f"SELECT * FROM unnest($1::{kinds[0]}[], $2::{kinds[1]}[]) ON CONFLICT DO NOTHING"
         )
-        columns = zip(*map(_bound, rows), strict=True)
+        columns = zip(*map(escaped_row, rows), strict=True)
         await connection.exec_driver_sql(statement, tuple(map(list, columns)))
 
     async def _lent(self, stack: AsyncExitStack, engine: AsyncEngine) -> AsyncConnection:
@@ -239,8 +239,3 @@ async def _try(driver: Driver) -> None:
     except asyncio.CancelledError:
         driver.terminate()
         raise
-
-
-def _bound(row: tuple[str, str | int]) -> tuple[str, str | int]:
-    first, second = row
-    return escaped(first), escaped(second) if isinstance(second, str) else second

@@ -26,7 +26,7 @@ from gateway.ports import StoreUnavailable
 from gateway.stores.sql.engine import ENGINE, Lock
 from gateway.stores.sql.faults import DatabaseUnusable, UniqueViolation, translated
 from gateway.stores.sql.filesystem import network_file_system
-from gateway.stores.sql.text import escaped
+from gateway.stores.sql.text import escaped_row
 
 _BUSY_TIMEOUT = 5.0
 """Seconds that a transaction waits for another one, of this process or of a second one."""
@@ -112,7 +112,7 @@ class Sqlite:
             "SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]') FROM json_each(?) "
             "WHERE true ON CONFLICT DO NOTHING"
         )
-        await connection.exec_driver_sql(statement, (orjson.dumps(list(map(_bound, rows))).decode(),))
+        await connection.exec_driver_sql(statement, (orjson.dumps(list(map(escaped_row, rows))).decode(),))
 
     async def _prepare(self) -> None:
         if not self._prepared:
@@ -205,8 +205,3 @@ async def _insisting(connection: aiosqlite.Connection, pragma: str) -> None:
 def _on_begin(connection: Connection) -> None:
     writes = connection.get_execution_options().get(_WRITES, False)
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
-
-
-def _bound(row: tuple[str, str | int]) -> tuple[str, str | int]:
-    first, second = row
-    return escaped(first), escaped(second) if isinstance(second, str) else second

@@ -21,6 +21,12 @@ def escaped(text: str) -> str:
     return text if _REFUSED.search(text) is None else _REFUSED.sub(_escape, text)
 
 
+def escaped_row(row: tuple[str, str | int]) -> tuple[str, str | int]:
+    """Return a row for a statement that knows nothing of columns, and so escapes nothing by itself."""
+    first, second = row
+    return escaped(first), escaped(second) if isinstance(second, str) else second
+
+
 def unescaped(text: str) -> str:
     """Return the text that `escaped` was given."""
     return text if _MARK not in text else _ESCAPE.sub(_unescape, text)

@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.observability import MetricsOfAll, MetricsState, families, merged_state, state_of
+from gateway.observability import MetricsState, families, lasting, merged_state, state_of
 from gateway.observability.metrics_families import FAMILIES, Family, Kind
-from gateway.observability.metrics_state import key_of, labels_of, lasting
+from gateway.observability.metrics_state import key_of, labels_of
 
 WORDS = st.sampled_from(["a", "b", "none", "gateway:own", 'quote"\\\n', "ü", ""])
 
@@ -89,25 +89,18 @@ def test_labels_must_be_as_many_as_the_metric_has() -> None:
         state_of({families.WORKERS: {"one": 1}})
 
 
-def test_a_counter_never_falls_when_a_process_ends_and_another_takes_its_name() -> None:
-    everybody = MetricsOfAll()
-
-    def counted() -> float:
-        return everybody.state()[families.AUDIT_SHIPPED.name][""][0]
-
-    everybody.heard("1", state_of({families.AUDIT_SHIPPED: 10, families.IN_FLIGHT: 4}))
-    everybody.heard("2", state_of({families.AUDIT_SHIPPED: 5, families.IN_FLIGHT: 1}))
-    everybody.heard("1", state_of({families.AUDIT_SHIPPED: 12, families.IN_FLIGHT: 3}))
-    assert counted() == 17
-    everybody.ended("1")
-    assert everybody.state() == state_of({families.AUDIT_SHIPPED: 17, families.IN_FLIGHT: 1})
-    everybody.heard("1", state_of({families.AUDIT_SHIPPED: 1}))
-    assert counted() == 18
-    everybody.ended("1")
-    everybody.ended("1")
-    everybody.ended("of whom nothing was heard")
-    assert counted() == 18
-    assert everybody.state(state_of({families.WORKERS: 1}))[families.WORKERS.name] == {"": [1]}
+def test_a_counter_never_falls_when_a_process_ends_and_another_takes_its_place() -> None:
+    one = state_of({families.AUDIT_SHIPPED: 12, families.IN_FLIGHT: 3})
+    two = state_of({families.AUDIT_SHIPPED: 5, families.IN_FLIGHT: 1})
+    assert merged_state([one, two])[families.AUDIT_SHIPPED.name][""][0] == 17
+    gone = merged_state([{}, lasting(one)])
+    assert merged_state([gone, two]) == state_of({families.AUDIT_SHIPPED: 17, families.IN_FLIGHT: 1})
+    again = state_of({families.AUDIT_SHIPPED: 1})
+    assert merged_state([gone, two, again])[families.AUDIT_SHIPPED.name][""][0] == 18
+    gone = merged_state([gone, lasting(again)])
+    assert merged_state([gone, two])[families.AUDIT_SHIPPED.name][""][0] == 18
+    together = merged_state([gone, two, state_of({families.WORKERS: 1})])
+    assert together[families.WORKERS.name] == {"": [1]}
 
 
 @given(states())

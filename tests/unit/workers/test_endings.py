@@ -4,7 +4,7 @@ import signal
 
 import pytest
 
-from gateway.workers.endings import Patience, ending_of
+from gateway.workers.endings import Backoff, ending_of
 
 
 @pytest.mark.parametrize(
@@ -22,19 +22,19 @@ def test_the_reason_is_said_in_words(status: int, text: str) -> None:
 
 
 def test_a_first_failure_is_mended_at_once() -> None:
-    assert Patience().after(0.1) == 0
+    assert Backoff().after(0.1) == 0
 
 
 def test_failures_soon_after_the_start_wait_longer_and_longer_up_to_half_a_minute() -> None:
-    patience = Patience()
-    assert [patience.after(0.1) for _ in range(9)] == [0, 1, 2, 4, 8, 16, 30, 30, 30]
-    assert [patience.after(4.9) for _ in range(2000)][-1] == 30
+    backoff = Backoff()
+    assert [backoff.after(0.1) for _ in range(9)] == [0, 1, 2, 4, 8, 16, 30, 30, 30]
+    assert [backoff.after(4.9) for _ in range(2000)][-1] == 30
 
 
 def test_a_process_that_has_lived_begins_anew() -> None:
-    patience = Patience()
+    backoff = Backoff()
     for _ in range(5):
-        patience.after(0.1)
-    assert patience.after(5.0) == 0
-    assert patience.after(0.1) == 0
-    assert patience.after(0.1) == 1
+        backoff.after(0.1)
+    assert backoff.after(5.0) == 0
+    assert backoff.after(0.1) == 0
+    assert backoff.after(0.1) == 1
