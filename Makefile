@@ -16,19 +16,22 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 COMPILE := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	$(if $(UPGRADE),--upgrade) --custom-compile-command "make lock"
 
-.PHONY: help run test test-slow check bench bench-check docs lock clean
+.PHONY: help run test test-slow test-clients check bench bench-check docs lock clean
 
 help: ## What the words are
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: $(RUN_STAMP) ## Start the gateway in front of a small real service (http://localhost:8000)
 	@exec $(BIN)/python -m gateway demo
 
 test: $(DEV_STAMP) ## The whole suite, without the slow part
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n auto --dist worksteal
 
 test-slow: $(DEV_STAMP) ## The slow part: large bodies, kill -9, load
 	@$(BIN)/python -m pytest -m slow --timeout=600
+
+test-clients: $(DEV_STAMP) ## The suites of requests and httpx, direct and through the gateway (minutes)
+	@PYTHONPATH=tests:. $(BIN)/python tests/clients/run.py
 
 check: $(DEV_STAMP) ## Format, lint, types, floors, generated pages
 	@$(BIN)/ruff format --check .
@@ -37,7 +40,8 @@ check: $(DEV_STAMP) ## Format, lint, types, floors, generated pages
 	@$(BIN)/lint-imports
 	@$(BIN)/python docs/generate.py --check
 
-bench: $(DEV_STAMP) ## CPU per request beside nginx (needs wrk and nginx)
+bench: $(DEV_STAMP) ## CPU per request beside nginx, HAProxy and Caddy (needs them, and wrk)
+	@$(BIN)/python -m bench.plain $(PLAIN)
 	@$(BIN)/python -m bench.run $(BENCH)
 
 bench-check: $(RUN_STAMP) ## What a request costs, against the recorded baseline; BENCH=--record: record it

@@ -25,7 +25,7 @@ from gateway.observability import set_up_logs
 from gateway.operations import create_user, operator_at_the_command_line
 from gateway.settings import Settings, load_settings
 
-_SERVICE = "service.invalid"
+_SERVICE = "127.0.0.9"
 _ANSWER = (
     b"HTTP/1.1 200 OK\r\nServer: bench\r\nDate: Thu, 01 Jan 2026 00:00:00 GMT\r\n"
     b"Content-Type: application/json\r\nContent-Length: %d\r\nConnection: keep-alive\r\n\r\n%b"

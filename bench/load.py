@@ -3,6 +3,7 @@
 import re
 import subprocess
 from dataclasses import dataclass
+from tempfile import NamedTemporaryFile
 
 CONNECTIONS = 32
 
@@ -21,12 +22,30 @@ class Load:
     p99: float
 
 
-def wrk(url: str, *, seconds: float, headers: tuple[str, ...], threads: int) -> Load:
-    """Return what the load did. Raise `BenchError` when an answer was not 2xx, or a connection broke."""
-    command = ["wrk", "--latency", f"-t{threads}", f"-c{CONNECTIONS}", f"-d{max(1, round(seconds))}s"]
+def wrk(
+    url: str,
+    *,
+    seconds: float,
+    headers: tuple[str, ...] = (),
+    threads: int = 1,
+    connections: int = CONNECTIONS,
+    post: int | None = None,
+) -> Load:
+    """Return what the load did: GET, or POST with a body of so many bytes.
+
+    Raise `BenchError` when an answer was not 2xx, or a connection broke.
+    """
+    command = ["wrk", "--latency", f"-t{threads}", f"-c{connections}", f"-d{max(1, round(seconds))}s"]
     for header in headers:
         command += ["-H", header]
-    ended = subprocess.run([*command, url], capture_output=True, text=True, check=False, timeout=seconds + 30)
+    with NamedTemporaryFile("w", suffix=".lua") as script:
+        if post is not None:
+            script.write(f'wrk.method = "POST"; wrk.body = string.rep("x", {post})\n')
+            script.flush()
+            command += ["-s", script.name]
+        ended = subprocess.run(
+            [*command, url], capture_output=True, text=True, check=False, timeout=seconds + 30
+        )
     if ended.returncode:
         raise BenchError(f"wrk failed on {url}: {ended.stderr.strip() or ended.stdout.strip()}")
     return read(ended.stdout)

@@ -3,7 +3,7 @@
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -21,8 +21,30 @@ def nginx_upstream() -> Iterator[int]:
     body = json.dumps({"items": ["x" * 37] * 22, "pad": ""}, separators=(",", ":"))
     body = body.replace('"pad":""', f'"pad":"{"x" * (BODY_BYTES - len(body))}"')
     location = f"location / {{ default_type application/json; return 200 '{body}'; }}"
-    with _nginx(f"server {{ listen 127.0.0.1:{port} backlog=1024; {location} }}", port):
+    with _nginx(f"server {{ listen 127.0.0.1:{port} backlog=4096; {location} }}", port):
         yield port
+
+
+@contextmanager
+def nginx_files(sizes: Mapping[str, int]) -> Iterator[int]:
+    """Run a service that answers a GET of each name with so many bytes, and any POST to `/sink`. Give its
+    port."""
+    port = free_port()
+    with TemporaryDirectory(prefix="gateway-bench-") as folder:
+        Path(folder).chmod(0o755)
+        for name, size in sizes.items():
+            with Path(folder, name).open("wb") as file:
+                # Sparse when it is large: what is measured is the way, not the disk.
+                file.write(os.urandom(min(size, 65536)))
+                file.truncate(size)
+        server = f"""
+            server {{
+                listen 127.0.0.1:{port} backlog=4096; root {folder}; sendfile on; open_file_cache max=16;
+                client_max_body_size 0; client_body_buffer_size 128k;
+                location = /sink {{ return 200 'taken'; }}
+            }}"""
+        with _nginx(server, port):
+            yield port
 
 
 @contextmanager
@@ -30,9 +52,10 @@ def nginx_proxy(upstream: int) -> Iterator[tuple[int, int]]:
     """Run the yardstick: nginx with `proxy_pass` and nothing else. Give its process id and its port."""
     port = free_port()
     server = f"""
-        upstream service {{ server 127.0.0.1:{upstream}; keepalive 64; keepalive_requests 100000000; }}
+        upstream service {{ server 127.0.0.1:{upstream}; keepalive 600; keepalive_requests 100000000; }}
         server {{
-            listen 127.0.0.1:{port} backlog=1024;
+            listen 127.0.0.1:{port} backlog=4096;
+            client_max_body_size 0; client_body_buffer_size 128k; proxy_max_temp_file_size 0;
             proxy_http_version 1.1;
             proxy_set_header Connection "";
             location / {{ proxy_pass http://service; }}
@@ -55,7 +78,7 @@ def _nginx(server: str, port: int) -> Iterator[int]:
         user = "user root root;" if os.geteuid() == 0 else ""
         Path(folder, "nginx.conf").write_text(f"""
             {user} daemon off; worker_processes 1; pid {folder}/pid; error_log {folder}/error.log;
-            events {{ worker_connections 1024; }}
+            events {{ worker_connections 16000; }} worker_rlimit_nofile 20000;
             http {{
                 access_log off; keepalive_requests 100000000; keepalive_timeout 600s; {temporary}
                 {server}

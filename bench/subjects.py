@@ -73,19 +73,11 @@ def gateway(name: str, upstream: int, *, profile: Path | None = None) -> Iterato
     Raise `BenchError` when it does not start.
     """
     variant = VARIANTS[name]
-    port, admin_port = free_port(), free_port()
+    port = free_port()
     with ExitStack() as stack:
         folder = Path(stack.enter_context(TemporaryDirectory(prefix="gateway-bench-")))
-        environment = {
-            **{key: value for key, value in os.environ.items() if not key.startswith("GATEWAY_")},
-            "BENCH_UPSTREAM": f"127.0.0.1:{upstream}",
-            "GATEWAY_UPSTREAMS": str(Path(__file__).with_name("upstreams.yaml")),
-            "GATEWAY_POLICIES": str(Path(__file__).with_name("policies.yaml")),
-            "GATEWAY_DATA_DIR": str(folder / "data"),
-            "GATEWAY_LISTEN": f"127.0.0.1:{port}",
-            "GATEWAY_ADMIN_LISTEN": f"127.0.0.1:{admin_port}",
+        environment = _environment(upstream, folder, port, "policies.yaml") | {
             "GATEWAY_AUDIT_DURABILITY": variant.durability,
-            "GATEWAY_LOG_LEVEL": "warning",
             "GATEWAY_WORKERS": str(variant.workers),
         }
         servers: tuple[Server, ...] = ()
@@ -107,6 +99,32 @@ def gateway(name: str, upstream: int, *, profile: Path | None = None) -> Iterato
             headers=(f"Authorization: Bearer {_log_in(port)}",) if variant.authenticated else (),
             servers=servers,
         )
+
+
+@contextmanager
+def bare_gateway(upstream: int, folder: Path) -> Iterator[tuple[int, int]]:
+    """Run the gateway with one public route, no limits, no audit and no word about the caller.
+
+    Give its process id and its port. Raise `BenchError` when it does not start.
+    """
+    port = free_port()
+    environment = _environment(upstream, folder, port, "plain.yaml") | {"GATEWAY_AUDIT_DURABILITY": "off"}
+    command = [sys.executable, "-m", "gateway", "serve"]
+    with running(command, folder=folder, environment=environment, is_up=lambda: listens(port)) as pid:
+        yield pid, port
+
+
+def _environment(upstream: int, folder: Path, port: int, policies: str) -> dict[str, str]:
+    return {
+        **{key: value for key, value in os.environ.items() if not key.startswith("GATEWAY_")},
+        "BENCH_UPSTREAM": f"127.0.0.1:{upstream}",
+        "GATEWAY_UPSTREAMS": str(Path(__file__).with_name("upstreams.yaml")),
+        "GATEWAY_POLICIES": str(Path(__file__).with_name(policies)),
+        "GATEWAY_DATA_DIR": str(folder / "data"),
+        "GATEWAY_LISTEN": f"127.0.0.1:{port}",
+        "GATEWAY_ADMIN_LISTEN": f"127.0.0.1:{free_port()}",
+        "GATEWAY_LOG_LEVEL": "warning",
+    }
 
 
 def _create_user(environment: Mapping[str, str]) -> None:

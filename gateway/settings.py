@@ -27,9 +27,6 @@ NOT_YET = {
     "https_redirect_listen": "the redirect listener",
     "hsts": "Strict-Transport-Security",
     "smtp_url": "mail",
-    "header_timeout": "a limit on the time of a request head",
-    "max_connections": "a limit on connections",
-    "max_connections_per_address": "a limit on connections per address",
 }
 """Settings of the contract that this version does not enforce: refused, never accepted and ignored."""
 
@@ -184,13 +181,34 @@ class Settings(BaseModel):
     )
     audit_durability: Literal["process", "power", "off"] = Field(
         "process",
-        description="`process` survives kill -9, `power` also a power cut; `off` is for benchmarks only.",
+        description=(
+            "`process` survives kill -9, `power` also a power cut; with `off`, for benchmarks only, "
+            "no request is recorded."
+        ),
     )
     max_target_bytes: Size = Field(8 * 1024, ge=256, le=1024**2, description="Longest request target.")
     max_header_bytes: Size = Field(
         32 * 1024, ge=1024, le=1024**2, description="Largest sum of all header lines of one request."
     )
+    header_timeout: Duration = Field(
+        10.0, ge=0.1, le=600, description="How long a client may take to send the head of a request."
+    )
     keepalive_timeout: Duration = Field(75.0, ge=1, description="How long an idle client connection is kept.")
+    max_connections: int = Field(
+        10_000,
+        ge=1,
+        le=10_000_000,
+        description="Connections of clients at the same time; several workers have equal shares of it.",
+    )
+    max_connections_per_address: int | None = Field(
+        None,
+        ge=1,
+        le=10_000_000,
+        description=(
+            "Connections at the same time from one address (IPv6: from one /64) that is no trusted proxy; "
+            "several workers have equal shares of it. Default: any number."
+        ),
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least log level.")
     log_format: Literal["json", "text", "auto"] = Field(
         "auto", description="`auto`: text on a terminal, else json."
@@ -264,7 +282,7 @@ def load_settings(environ: Mapping[str, str], flags: Mapping[str, str | None] | 
     try:
         return Settings.model_validate(values)
     except ValidationError as error:
-        raise SettingsError(_explain(error, origin)) from None
+        raise SettingsError(_explain(error, origin, values)) from None
 
 
 def _read(name: str, path: str) -> str:
@@ -281,11 +299,31 @@ def _unknown(name: str) -> str:
     return f"{name} is not a setting" + (f"; did you mean {near[0]}?" if near else "")
 
 
-def _explain(error: ValidationError, origin: Mapping[str, str]) -> str:
+def _explain(error: ValidationError, origin: Mapping[str, str], values: Mapping[str, str]) -> str:
     messages = []
     for item in error.errors(include_input=False, include_url=False):
         text = item["msg"].removeprefix("Value error, ")
         field = str(item["loc"][0]) if item["loc"] else text.partition(":")[0]
+        bounds = item.get("ctx", {})
+        # Only numbers and words come here, which are no secrets.
+        match item["type"]:
+            case "int_parsing":
+                text = f"{values[field]!r} is not a whole number"
+            case "greater_than_equal":
+                text = f"{values[field]!r} is too little; the least is {_measured(field, bounds['ge'])}"
+            case "less_than_equal":
+                text = f"{values[field]!r} is too much; the most is {_measured(field, bounds['le'])}"
+            case "literal_error":
+                text = f"{values[field]!r} is not possible; write {bounds['expected']}"
+            case _:
+                pass
         text = text if item["loc"] else text.partition(": ")[2]
         messages.append(f"{origin.get(field, field)}: {text}")
     return "; ".join(messages)
+
+
+def _measured(field: str, bound: float) -> str:
+    """Return a bound with the unit that the setting is written in."""
+    if field.endswith("_timeout"):
+        return f"{bound:g}s"
+    return f"{int(bound)}B" if field.endswith("_bytes") else f"{int(bound)}"

@@ -23,6 +23,10 @@ for _name in [name for name in os.environ if name.startswith("GATEWAY_") and "_T
     del os.environ[_name]
 
 
+_LONGEST_ID = 32
+_used_elsewhere: set[str] = set()
+
+
 class LoopbackLoop(uvloop.Loop):
     """The loop that the gateway runs on, in a network that ends at this machine."""
 
@@ -51,10 +55,38 @@ def pytest_asyncio_loop_factories() -> Mapping[str, Callable[[], asyncio.Abstrac
     return {"uvloop": LoopbackLoop}
 
 
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """Name long values by their place: keys and tokens differ from process to process, names must not."""
+    return argname if isinstance(val, str | bytes) and len(val) > _LONGEST_ID else None
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """Run in one process more than there are cores, for tests wait as often as they compute.
+
+    Each process starts servers of its own; servers that were given are shared, and so used by one alone.
+    """
+    given = {"GATEWAY_TEST_DATABASE_URL", "GATEWAY_TEST_REDIS_URL"} & os.environ.keys()
+    return 0 if given else len(os.sched_getaffinity(0)) + 1
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Tell the process that collects the results which servers this one used."""
+    told = getattr(session.config, "workeroutput", None)
+    if told is not None:
+        told["servers"] = servers.versions()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Hear it."""
+    _used_elsewhere.update(getattr(node, "workeroutput", {}).get("servers", ()))
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Say which servers the tests ran on."""
-    if used := servers.versions():
-        terminalreporter.write_line("servers: " + ", ".join(used))
+    if used := _used_elsewhere.union(servers.versions()):
+        terminalreporter.write_line("servers: " + ", ".join(sorted(used)))
 
 
 def pytest_unconfigure() -> None:

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gateway.accounts import Passwords, Registrar
-from gateway.audit import Auditor, WholeTrail
+from gateway.audit import Auditor, SilentAuditor, WholeTrail
 from gateway.crypto import MasterSecret, Sealer, SecretUnusable, load_or_create
+from gateway.observability import log
 from gateway.ports import AuditUnavailable, Clock, Durability, StoreUnavailable, SystemClock
 from gateway.settings import Settings
 from gateway.stores.spool import SpoolBacklog, SpoolWriter, UnopenedSpool, UnshippedSpool
@@ -86,7 +87,7 @@ async def open_stores(settings: Settings, *, patience: Patience | None = None) -
             stack.push_async_callback(database.close)
             await _reach(database, secret, None if settings.is_embedded else patience)
             spool_dir = settings.data_dir / "spool"
-            spool = _open_spool(spool_dir, Durability(settings.audit_durability))
+            spool = _open_spool(spool_dir, settings.audit_durability)
             stack.callback(spool.close)
         except (SecretUnusable, DatabaseUnusable) as error:
             raise StartRefused(str(error)) from None
@@ -96,7 +97,7 @@ async def open_stores(settings: Settings, *, patience: Patience | None = None) -
             database.on_announced = bell.ring
             # A command ends sooner than anybody would ring for it.
             stack.push_async_callback(bell.flush)
-        events = Auditor(spool, clock)
+        events = _auditor(spool, clock, settings.audit_durability)
         users = SqlUserStore(database)
         passwords = Passwords(secret.derive("password-pepper"))
         stack.callback(passwords.close)
@@ -158,11 +159,23 @@ def _redis(settings: Settings) -> "tuple[RedisAddress, Bell] | tuple[None, None]
     return address, Bell(address)
 
 
-def _open_spool(directory: Path, durability: Durability) -> SpoolWriter | UnopenedSpool:
+def _open_spool(directory: Path, durability: str) -> SpoolWriter | UnopenedSpool:
     try:
-        return SpoolWriter.open(directory, durability=durability)
+        return SpoolWriter.open(
+            directory, durability=Durability.POWER if durability == "power" else Durability.PROCESS
+        )
     except AuditUnavailable as unavailable:
         return UnopenedSpool(str(unavailable))
+
+
+def _auditor(spool: SpoolWriter | UnopenedSpool, clock: Clock, durability: str) -> Auditor:
+    if durability != "off":
+        return Auditor(spool, clock)
+    log.warning(
+        "audit.off",
+        detail="GATEWAY_AUDIT_DURABILITY=off: no request is recorded. For benchmarks only.",
+    )
+    return SilentAuditor(spool, clock)
 
 
 def _make_private(directory: Path) -> None:

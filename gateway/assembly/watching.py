@@ -1,14 +1,20 @@
 """Where the metrics come from that nobody counts on the way of a request: read when somebody looks."""
 
+import asyncio
+from collections.abc import Callable
+from typing import TypeVar
+
 from gateway.assembly.counting import Counting
 from gateway.assembly.stores import Stores
 from gateway.audit import Deliverer
 from gateway.config import Current
 from gateway.edge import ClientsDoor, Listener
 from gateway.observability import AccessLog, Metrics, families
-from gateway.proxy import Forwarder
+from gateway.proxy import CIRCUIT_STATES, TARGET_STATES, Forwarder
 from gateway.stores.memory import FollowedRevocations
 from gateway.stores.spool import SpoolWriter
+
+T = TypeVar("T")
 
 
 def watch_edge(metrics: Metrics, *, door: ClientsDoor, listener: Listener, access_log: AccessLog) -> None:
@@ -20,27 +26,76 @@ def watch_edge(metrics: Metrics, *, door: ClientsDoor, listener: Listener, acces
 
 def watch_upstreams(metrics: Metrics, forwarder: Forwarder) -> None:
     """Show the connections to upstreams, and what failed there."""
+    look = _once_a_turn(forwarder.usage)
 
     def connections() -> dict[tuple[str, str], int]:
         found: dict[tuple[str, str], int] = {}
-        for name, usage in forwarder.usage().items():
+        for name, usage in look().items():
             found[name, "busy"], found[name, "idle"] = usage.busy, usage.idle
         return found
 
     def faults() -> dict[tuple[str, str], int]:
-        used = forwarder.usage().items()
+        used = look().items()
         return {(name, fault.value): count for name, usage in used for fault, count in usage.faults.items()}
 
+    def targets() -> dict[tuple[str, str, str], int]:
+        return {
+            (name, target, state): int(state == seen.state)
+            for name, usage in look().items()
+            for target, seen in usage.targets.items()
+            for state in TARGET_STATES
+        }
+
+    def ejections() -> dict[tuple[str, str], int]:
+        used = look().items()
+        return {
+            (name, target): seen.ejections for name, usage in used for target, seen in usage.targets.items()
+        }
+
+    def checks() -> dict[tuple[str, str, str], int]:
+        return {
+            (name, target, result): count
+            for name, usage in look().items()
+            for target, seen in usage.targets.items()
+            if any(seen.checks.values())
+            for result, count in seen.checks.items()
+        }
+
+    def circuits() -> dict[tuple[str, str], int]:
+        return {
+            (name, state): int(state == usage.circuit)
+            for name, usage in look().items()
+            if usage.circuit is not None
+            for state in CIRCUIT_STATES
+        }
+
+    metrics.watch(families.UPSTREAM_TARGETS, targets)
+    metrics.watch(families.UPSTREAM_EJECTIONS, ejections)
+    metrics.watch(families.UPSTREAM_HEALTH_CHECKS, checks)
+    metrics.watch(families.UPSTREAM_CIRCUITS, circuits)
     metrics.watch(families.UPSTREAM_CONNECTIONS, connections)
     metrics.watch(families.UPSTREAM_FAULTS, faults)
     metrics.watch(
         families.UPSTREAM_WAITING,
-        lambda: {name: usage.waiting for name, usage in forwarder.usage().items()},
+        lambda: {name: usage.waiting for name, usage in look().items()},
     )
     metrics.watch(
         families.UPSTREAM_RETRIES,
-        lambda: {name: usage.retries for name, usage in forwarder.usage().items()},
+        lambda: {name: usage.retries for name, usage in look().items()},
     )
+
+
+def _once_a_turn(ask: Callable[[], T]) -> Callable[[], T]:
+    """Return what asks once in each turn of the loop at most: one look at the metrics asks many times."""
+    kept: list[T] = []
+
+    def look() -> T:
+        if not kept:
+            kept.append(ask())
+            asyncio.get_running_loop().call_soon(kept.clear)
+        return kept[0]
+
+    return look
 
 
 def watch_counting(metrics: Metrics, counting: Counting) -> None:

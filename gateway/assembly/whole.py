@@ -30,6 +30,7 @@ from gateway.edge import (
     Listener,
     OwnEndpoints,
     ParserMissing,
+    Vigil,
     account_endpoints,
     metadata_endpoints,
 )
@@ -121,6 +122,7 @@ async def assemble(
             auditor=stores.events,
             metrics=metrics,
         )
+        vigil = Vigil(enforcer)
         access_log = _access_log(settings, worker)
         forwarder = Forwarder(
             assertions=Assertions(
@@ -129,7 +131,9 @@ async def assemble(
                 sign=lambda claims, *, typ: keyring.active.sign(claims, typ=typ),
                 clock=clock,
             ),
+            watch=vigil,
         )
+        forwarder.follow(snapshot.upstreams)
         own = OwnEndpoints(
             metadata_endpoints(keyring.jwks, account_endpoints(accounts)),
             enforcer=enforcer,
@@ -143,6 +147,7 @@ async def assemble(
             own=own,
             access_log=access_log,
             credential_fields=frozenset().union(*(one.fields for one in authenticators.values())),
+            vigil=vigil,
         )
         deliverer = Deliverer(stores.backlog, stores.sink, stores.events)
         readiness = Readiness()
@@ -168,6 +173,8 @@ async def assemble(
                 revocations=revocations.follow(),
                 signing_keys=keyring.follow(),
                 confirmations=accounts.flush_confirmations(),
+                vigil=vigil.run(),
+                upstreams=forwarder.run(),
                 **({} if counted.shared is None else {"processes": counted.shared.peers.run()}),
                 **({} if stores.bell is None else {"announcements": stores.bell.run()}),
             ) as failed:

@@ -3,6 +3,7 @@
 from gateway.audit.auditor import Auditor
 from gateway.audit.deliver import Deliverer
 from gateway.audit.record import FIELDS, decode, encode, timestamp
+from gateway.audit.silent import SilentAuditor
 from gateway.audit.trail import WholeTrail
 
-__all__ = ["FIELDS", "Auditor", "Deliverer", "WholeTrail", "decode", "encode", "timestamp"]
+__all__ = ["FIELDS", "Auditor", "Deliverer", "SilentAuditor", "WholeTrail", "decode", "encode", "timestamp"]

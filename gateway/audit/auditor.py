@@ -1,14 +1,12 @@
 """Writes down what was decided, how it ended, and what else happened. Nothing is answered before that."""
 
 from collections import Counter
-from collections.abc import Awaitable
 
 from gateway.audit import redact
 from gateway.audit.fragments import Fragments
 from gateway.audit.record import Timestamps, encode, quoted, sealed
 from gateway.model import (
     Completion,
-    Decision,
     Event,
     EventKind,
     Permit,
@@ -43,7 +41,7 @@ class Auditor:
         """Whether records can be written. When not, nothing may be decided."""
         return self._spool.available
 
-    async def decision(self, decision: Decision, *, revision: str, status: int | None = None) -> None:
+    async def decision(self, decision: Permit | Refusal, *, revision: str, status: int | None = None) -> None:
         """Return once the decision is durable.
 
         `status` is that of an answer which the gateway makes itself; a refusal's follows from its reason
@@ -70,9 +68,11 @@ class Auditor:
         rule: str | None = None,
         diagnosis: str = "",
     ) -> None:
-        """Return once the answer of one of the gateway's own endpoints is recorded as a decision.
+        """Return once an answer of the gateway itself is recorded as a decision: of one of its own endpoints,
+        or to a preflight.
 
-        `route` names the endpoint; `action` is method and path unless given. Raise `AuditUnavailable`.
+        `route` names the endpoint or the route; `action` is method and path unless given. Raise
+        `AuditUnavailable`.
         """
         record = self._request(head)
         record["action"] = f"{head.method} {redact.clipped(head.path)}" if action is None else action
@@ -88,23 +88,18 @@ class Auditor:
         self._append(self._identified(record, principal))
         await self._flushed()
 
-    def completion(self, of: Decision | RequestHead, completion: Completion) -> None:
+    def completion(self, permit: Permit, completion: Completion) -> None:
         """Record how an exchange ended, without waiting. Never raises: a completion that cannot be written is
         missing, which says that the outcome is unknown."""
-        head = of if isinstance(of, RequestHead) else of.head
-        if isinstance(of, RequestHead):
-            where = who = ""
-        else:
-            route, principal = of.route, of.principal
-            where = "" if route is None or head is None else self._fragments.route(head.method, route)
-            who = "" if principal is None else self._fragments.actor(principal)
+        head, fragments = permit.head, self._fragments
         status, why = completion.status, completion.diagnosis
         body = sealed(
             f'{self._begin(head, "completion")},"reason":"{completion.reason!s}"'
             f'{f""","status":{status}""" if status else ""}'
             f',"bytes_in":{completion.bytes_in},"bytes_out":{completion.bytes_out}'
             f',"duration_ms":{completion.duration_ms:.3f},"outcome":"{completion.outcome!s}"'
-            f"{_explained(why) if why else ''}{where}{who}}}"
+            f"{_explained(why) if why else ''}{fragments.route(head.method, permit.route)}"
+            f"{fragments.actor(permit.principal)}}}"
         )
         try:
             self._append(body)
@@ -128,44 +123,6 @@ class Auditor:
         self._append(self._identified(record, event.actor))
         self.events[event.kind] += 1
         await self._flushed()
-
-    def unreadable(
-        self,
-        *,
-        request_id: str,
-        reason: Reason,
-        source_ip: str | None,
-        status: int | None = None,
-        diagnosis: str = "",
-        method: str | None = None,
-        target: str | None = None,
-    ) -> Awaitable[None]:
-        """Record the refusal of a request that could not be read, for callers that may not be able to wait.
-
-        When this returns, the record survives the process. Awaiting the result adds what `power` promises
-        besides. Raise `AuditUnavailable`: then the connection must be closed without an answer. `diagnosis`
-        must not quote what the client sent.
-        """
-        record: Record = {
-            "time": self._time(self._now()),
-            "request_id": request_id,
-            "kind": "decision",
-            "action": "request",
-            "decision": "deny",
-            "reason": reason.value,
-            "status": status_of(reason) if status is None else status,
-        }
-        if method is not None:
-            record["method"] = redact.clipped(method, 64)
-        if target is not None:
-            record["path"] = redact.target(target)
-        if source_ip:
-            record["source_ip"] = source_ip
-        _explain(record, diagnosis)
-        self._append(encode(record))
-        flushed = self._flushed()
-        self._spool.write_now()
-        return flushed
 
     def _permit(self, permit: Permit, revision: str, status: int | None) -> bytes:
         head, fragments = permit.head, self._fragments
@@ -201,11 +158,9 @@ class Auditor:
         _explain(record, refusal.diagnosis)
         return self._identified(record, refusal.principal)
 
-    def _begin(self, head: RequestHead | None, kind: str) -> str:
+    def _begin(self, head: RequestHead, kind: str) -> str:
         """Return the beginning of a hot record: an object without its closing brace."""
         time = self._time(self._now())
-        if head is None:
-            return f'{{"time":"{time}","kind":"{kind}"'
         host, path = head.host, head.path
         if head.query is not None or len(path) > redact.MAX_PATH:
             path = redact.target(head.target)

@@ -32,9 +32,7 @@ class Fragments:
         found = self._permits.get(key)
         if found is None:
             members = {
-                "action": f"{method} {route.path}",
-                "route": route.id,
-                "upstream": route.upstream,
+                **_destined(method, route),
                 "decision": "allow",
                 "reason": "ok",
                 "rule": route.rule,
@@ -48,8 +46,7 @@ class Fragments:
         key = (method, route.id, route.path, route.upstream)
         found = self._routes.get(key)
         if found is None:
-            members = {"action": f"{method} {route.path}", "route": route.id, "upstream": route.upstream}
-            found = _keep(self._routes, key, members)
+            found = _keep(self._routes, key, _destined(method, route))
         return found
 
     def identity(self, principal: Principal) -> str:
@@ -84,6 +81,12 @@ class Fragments:
             self._identities.clear()
         self._identities[id(principal)] = found
         return found
+
+
+def _destined(method: str, route: Route) -> dict[str, str]:
+    """Return the members that say what was asked for; no upstream where the gateway answers itself."""
+    members = {"action": f"{method} {route.path}", "route": route.id}
+    return {**members, "upstream": route.upstream} if route.upstream else members
 
 
 def _named(principal: Principal) -> dict[str, str]:

@@ -4,8 +4,10 @@ import asyncio
 import contextlib
 import os
 import resource
+import socket
 import sys
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable
+from typing import Final
 
 import uvloop
 
@@ -13,6 +15,7 @@ from gateway.admin import operators_application
 from gateway.assembly import StartRefused
 from gateway.assembly.whole import Gateway, assemble
 from gateway.cli.life import (
+    answer_the_last,
     close_connections,
     exit_code,
     finish,
@@ -27,6 +30,10 @@ from gateway.config import Snapshot, load_configuration, render_text
 from gateway.observability import MetricsState, log, set_up_logs
 from gateway.settings import Listen, Settings
 from gateway.web import Readiness
+from gateway.workers import let_nobody_begin, waiting_at
+
+_HANDSHAKE: Final = 0.1
+"""Seconds for clients that have begun to connect: a way there and back."""
 
 
 def serve(settings: Settings, *, on_ready: Callable[[], None] | None = None) -> int:
@@ -72,13 +79,13 @@ async def _serve(settings: Settings, snapshot: Snapshot, on_ready: Callable[[], 
     async with _operators(settings, view) as operators:
         try:
             async with assemble(settings, snapshot, patience=start.patience) as gateway:
-                clients = await _listen(settings.listen, gateway)
+                clients = Clients(settings.listen, gateway)
+                listen = await clients.begin()
                 view.gateway = gateway
                 spare_the_collector()
                 log.info(
                     "serving",
-                    # As bound: a port 0 has become a real one.
-                    listen=bound_address(settings.listen, clients[0].sockets[0].getsockname()),
+                    listen=listen,
                     admin_listen=operators,
                     revision=snapshot.revision,
                     routes=len(snapshot.plans),
@@ -117,14 +124,53 @@ class _View:
         return {} if self.gateway is None else self.gateway.metrics.state()
 
 
-async def _listen(listen: Listen, gateway: Gateway) -> list[asyncio.Server]:
-    loop = asyncio.get_running_loop()
-    sockets = bind(listen, "GATEWAY_LISTEN")
-    start = loop.create_server if listen.path is None else loop.create_unix_server
+class Clients:
+    """The sockets that clients connect to, of the one process that there is."""
+
+    def __init__(self, listen: Listen, gateway: Gateway) -> None:
+        self._listen = listen
+        self._protocol = gateway.listener
+        self._sockets: list[socket.socket] = []
+        self._servers: list[asyncio.Server] = []
+
+    async def begin(self) -> str:
+        """Take connections, and return where. Raise `StartRefused`."""
+        loop = asyncio.get_running_loop()
+        for one in bind(self._listen, "GATEWAY_LISTEN"):
+            # The server closes its own; ours is for those who are left in the queue then.
+            self._sockets.append(one.dup())
+            try:
+                start = loop.create_server if self._listen.path is None else loop.create_unix_server
+                self._servers.append(await start(self._protocol, sock=one, backlog=BACKLOG))
+            except OSError as error:
+                text = f"cannot listen on {self._listen} (GATEWAY_LISTEN): {plain(error)}"
+                raise StartRefused(text) from None
+        # As bound: a port 0 has become a real one.
+        return bound_address(self._listen, self._sockets[0].getsockname())
+
+    async def shut(self) -> None:
+        """Take no more connections but those that the system has made already: closing the socket would
+        reset them, with the requests that they have brought."""
+        sockets, self._sockets = self._sockets, []
+        if sockets:
+            for one in sockets:
+                let_nobody_begin(one)
+            await asyncio.sleep(_HANDSHAKE)
+        for server in self._servers:
+            server.close()
+        for one in sockets:
+            with one:
+                waiting = list(waiting_at(one))
+            for connection in waiting:
+                await _adopt(self._protocol, connection)
+
+
+async def _adopt(protocol: Callable[[], asyncio.BaseProtocol], connection: socket.socket) -> None:
     try:
-        return [await start(gateway.listener, sock=one, backlog=BACKLOG) for one in sockets]
-    except OSError as error:
-        raise StartRefused(f"cannot listen on {listen} (GATEWAY_LISTEN): {plain(error)}") from None
+        await asyncio.get_running_loop().connect_accepted_socket(protocol, connection)
+    except OSError:
+        # The client has left already.
+        connection.close()
 
 
 @contextlib.asynccontextmanager
@@ -137,14 +183,14 @@ async def _operators(settings: Settings, view: _View) -> AsyncIterator[str]:
         yield bound_address(listen, listeners[0].getsockname())
 
 
-async def _drain(gateway: Gateway, clients: Sequence[asyncio.Server], within: float) -> None:
+async def _drain(gateway: Gateway, clients: "Clients", within: float) -> None:
     """Be unready at once, say `Connection: close` on what is still answered, and end with the last exchange.
 
     New connections are accepted as long as something runs, so that a load balancer has the time to notice.
     """
     gateway.readiness.draining = True
+    gateway.listener.drain()
     log.info("draining", in_flight=gateway.door.in_flight, timeout=within)
-    await finish(gateway, gateway.door.drain(), within=within)
-    for server in clients:
-        server.close()
+    await finish(gateway, answer_the_last(gateway, clients.shut), within=within)
+    await clients.shut()
     await close_connections(gateway)

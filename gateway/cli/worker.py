@@ -10,6 +10,7 @@ import uvloop
 from gateway.assembly import StartRefused
 from gateway.assembly.whole import Gateway, assemble
 from gateway.cli.life import (
+    answer_the_last,
     close_connections,
     exit_code,
     finish,
@@ -27,8 +28,6 @@ _NO_MORE_WITHIN = 2.0
 """Seconds for the supervisor to say that nothing comes any more."""
 _STRAGGLING = 10.0
 """Seconds for the end itself, after the drain."""
-_FIRST_REQUEST = 1.0
-"""Seconds in which a client that has connected in the last moment gets its answer."""
 
 
 def work(settings: Settings, snapshot: Snapshot, post: Post) -> int:
@@ -92,15 +91,8 @@ async def _drain(gateway: Gateway, arrivals: Arrivals, arriving: "asyncio.Task[N
     before this worker left is answered, too.
     """
     arrivals.drain()
-    await finish(gateway, _answer_the_last(gateway, arrivals), within=within)
+    gateway.listener.drain()
+    last = answer_the_last(gateway, lambda: arrivals.leave(_NO_MORE_WITHIN))
+    await finish(gateway, last, within=within)
     arriving.cancel()
     await close_connections(gateway)
-
-
-async def _answer_the_last(gateway: Gateway, arrivals: Arrivals) -> None:
-    await gateway.door.drain()
-    await arrivals.leave(_NO_MORE_WITHIN)
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(_FIRST_REQUEST):
-            await gateway.listener.all_heard()
-    await gateway.door.drain()

@@ -1,5 +1,6 @@
-"""Where things are, as the files write it: networks, hosts, origins, targets and files."""
+"""Where machines are, as the files write it: networks, hosts, targets and files."""
 
+import os
 import re
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_network
@@ -12,7 +13,11 @@ from gateway.config.problem import text_of, wrong
 _LONGEST_NAME = 253
 """Characters of a domain name (RFC 1035 section 2.3.4)."""
 Network = IPv4Network | IPv6Network
+_LONGEST_SOCKET = 107
+"""Bytes of the path of a unix socket (unix(7): `sun_path`, without the zero at its end)."""
 _COLONS_OF_A_URL = 2
+USUAL_PORTS = {"http": 80, "https": 443}
+"""Ports that need not be written."""
 _LABEL = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?")
 
 
@@ -72,42 +77,13 @@ def is_host_name(text: str) -> bool:
     return True
 
 
-def read_origin(value: object) -> str:
-    """Return a web origin: scheme, host and port."""
-    text = text_of(value, "https://app.example.com")
-    parts = urlsplit(text)
-    if (
-        parts.scheme not in {"http", "https"}
-        or not parts.hostname
-        or f"{parts.scheme}://{parts.netloc}" != text
-    ):
-        raise wrong("is not an origin", "write scheme and host, nothing after them: https://app.example.com")
-    return text.lower()
-
-
-def read_https_url(value: object) -> str:
-    """Return an address on the web."""
-    text = text_of(value, "https://login.example.com")
-    parts = urlsplit(text)
-    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.username is not None:
-        raise wrong("is not a URL", "write https://login.example.com")
-    return text
-
-
-def read_prefix(value: object) -> str:
-    """Return the beginning of a path: `/reports`."""
-    text = text_of(value, "/reports")
-    if (
-        not text.startswith("/")
-        or text.endswith("/")
-        or "//" in text
-        or not text.isascii()
-        or set(text) & set("?#*{} ")
-    ):
-        raise wrong(
-            "is not the beginning of a path", "write it with a slash in front and none behind: /reports"
-        )
-    return text
+def is_ipv6(text: str) -> bool:
+    """Say whether a text is an IPv6 address, without brackets."""
+    try:
+        IPv6Address(text)
+    except ValueError:
+        return False
+    return True
 
 
 def read_file_reference(value: object) -> str:
@@ -126,6 +102,12 @@ def read_target_url(value: object) -> TargetUrl:
         if not path.startswith("/"):
             raise wrong(
                 "is not a socket", "write unix: and an absolute path: unix:/run/orders.sock", code="E205"
+            )
+        if len(os.fsencode(path)) > _LONGEST_SOCKET or not path.isprintable():
+            raise wrong(
+                "cannot be the path of a socket",
+                f"use at most {_LONGEST_SOCKET} printable bytes",
+                code="E205",
             )
         return TargetUrl(scheme="unix", host=path, port=0)
     try:
@@ -152,7 +134,7 @@ def read_target_url(value: object) -> TargetUrl:
     return TargetUrl(
         scheme=parts.scheme,
         host=_target_host(parts.netloc),
-        port=port or (443 if parts.scheme == "https" else 80),
+        port=port or USUAL_PORTS[parts.scheme],
     )
 
 

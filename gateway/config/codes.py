@@ -60,6 +60,7 @@ CODES: Mapping[str, str] = {
     "E125": "The version of the file's format is not known.",
     "E126": "`public` stands beside other authenticators.",
     "E127": "Two keys contradict each other, or one is of no use without another.",
+    "E128": "A certificate or key file cannot be read, or does not hold what it should.",
     "E190": "The gateway cannot enforce this yet, and refuses to start rather than ignore it.",
     "E201": "Two routes would match the same requests.",
     "E202": "A route lies under `/gateway/`, which belongs to the gateway.",

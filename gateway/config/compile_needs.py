@@ -34,6 +34,7 @@ class NeedsCompiler:
             for key, value, why in (
                 ("require", document.require, "has no caller to check scopes for"),
                 ("when", document.when, "does not check conditions; a deny rule with routes does"),
+                ("streams", document.streams, "asks for no credential that could expire"),
             ):
                 if value is not None:
                     report(

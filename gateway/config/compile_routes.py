@@ -8,9 +8,12 @@ from gateway.config.compile_access import Access
 from gateway.config.compile_conditions import ConditionCompiler
 from gateway.config.compile_limits import LimitCompiler
 from gateway.config.compile_needs import NeedsCompiler
+from gateway.config.compile_pages import check_pages, compile_cors, compile_websocket
+from gateway.config.compile_respond import compile_respond
 from gateway.config.documents import PoliciesDocument, RouteDocument
 from gateway.config.names_check import split_advice
 from gateway.config.places import Path
+from gateway.config.snapshot import CorsRules, Respond, WebsocketRules
 from gateway.config.source import Names, SourceFile
 from gateway.config.words import did_you_mean, listed, quoted
 from gateway.model import Limit, Route
@@ -30,6 +33,10 @@ class RouteDraft:
     require: Mapping[str, frozenset[str]]
     when: Condition | None
     limits: tuple[Limit, ...]
+    respond: Respond | None
+    """An answer of the gateway itself; None: the upstream's."""
+    websocket: WebsocketRules | None
+    cors: CorsRules | None
     document: RouteDocument
 
     @property
@@ -81,7 +88,7 @@ class RouteCompiler:
                 host=document.match.host,
                 methods=frozenset(document.match.methods),
                 path=document.match.path,
-                upstream=document.upstream or "",
+                upstream="" if document.respond else document.upstream or "",
                 place=place,
             ),
             params=params or frozenset(),
@@ -90,8 +97,12 @@ class RouteCompiler:
             require=self.needs.require(document, path, is_public=is_public),
             when=self._when(document, path, params, is_public=is_public),
             limits=self.limits.compile(document.limits, limits_of, (*path, "limits")),
+            respond=compile_respond(document, path, self.source),
+            websocket=compile_websocket(document),
+            cors=compile_cors(document.cors or self.document.defaults.cors),
             document=document,
         )
+        check_pages(document, path, self.source)
         if params is not None:
             self._check_clash(draft, path)
         return draft

@@ -53,8 +53,14 @@ def explain(source: SourceFile, path: Path, error: ErrorDetails, *, is_key: bool
             return "E109", f"there is no kind {quoted(tag)}", did_you_mean(tag, kinds)
         case "literal_error":
             words = str(context["expected"]).replace(" or ", ", ").replace("'", "").split(", ")
+            if value in words:
+                return "E109", f"{found} is not possible here", f"write {value}, without quotes"
             advice = f"write {listed(words[:-1])} or {words[-1]}" if len(words) > 1 else f"write {words[0]}"
-            return "E109", f"{found} is not possible here", did_you_mean(str(value), words, otherwise=advice)
+            return (
+                "E109",
+                f"{found} is not possible here",
+                (did_you_mean(value, words, otherwise=advice) if isinstance(value, str) else advice),
+            )
         case "too_short":
             return "E113", "this must not be empty", "write at least one entry, or remove the key"
         case "greater_than_equal":

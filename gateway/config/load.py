@@ -78,7 +78,11 @@ def _load(
 
     policy_document = _document(policies, PoliciesDocument)
     upstream_document = _document(upstreams, UpstreamsDocument)
-    rules = None if upstream_document is None else compile_upstreams(upstream_document, upstreams)
+    rules = (
+        None
+        if upstream_document is None
+        else compile_upstreams(upstream_document, upstreams, read_files=read_secrets)
+    )
     compiled = (
         None
         if policy_document is None

@@ -2,12 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
 
 from gateway.accounts import AccountRules
 from gateway.identity import AuthenticatorSpec
 from gateway.limits import LimitPlan
-from gateway.model import Route
-from gateway.policy import Condition, DenyRule, Roles
+from gateway.model import Line, Route
+from gateway.policy import Attribute, Condition, DenyRule, Roles
 from gateway.routing import RouteTrie
 
 
@@ -16,16 +18,25 @@ class Target:
     """One instance of an upstream."""
 
     scheme: str
+    """`http`, `https` or `unix`."""
     host: str
-    """Name or address, IPv6 without brackets."""
+    """Name or address, IPv6 without brackets; the path of a unix socket."""
     port: int
+    """0 for a unix socket."""
     weight: int = 1
 
     @property
     def authority(self) -> str:
-        """`host:port` as it goes into a Host field."""
+        """`host:port` as it goes into a Host field; `localhost` for a unix socket, which has no name."""
+        if self.scheme == "unix":
+            return "localhost"
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{host}:{self.port}"
+
+    @property
+    def name(self) -> str:
+        """The target as the configuration writes it: `https://host:port`, `unix:/path`."""
+        return f"unix:{self.host}" if self.scheme == "unix" else f"{self.scheme}://{self.authority}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,9 +52,11 @@ class Timeouts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Retries:
-    """When a request may be sent a second time: never once a byte of it reached an upstream."""
+    """When a request may be tried a second time: never once a byte of an answer reached the client."""
 
     max: int
+    on: frozenset[str] = frozenset({"connect_failure"})
+    """`connect_failure`: nothing had been sent; `502` and `503`: an answer to GET, HEAD or OPTIONS."""
     budget: float
     """Retries may add at most this share of load (0.2 = 20 %)."""
 
@@ -72,6 +85,77 @@ class ForwardRules:
     remove_response_headers: tuple[str, ...]
     set_request_headers: tuple[tuple[str, str], ...] = field(repr=False)
     set_response_headers: tuple[tuple[str, str], ...] = field(repr=False)
+    binds_request: bool = False
+    """Whether the assertion is about this one request (`rid`, `htm`, `htu`), not only about the caller."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TlsRules:
+    """How connections to `https` targets are secured."""
+
+    ca: Path | None = None
+    """Authorities that may vouch for the upstream; None: the system's."""
+    client_cert: Path | None = None
+    client_key: Path | None = None
+    server_name: str | None = None
+    """The name that the upstream's certificate must have; None: the target's host."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HealthRules:
+    """How targets are asked how they are. Durations in seconds."""
+
+    path: str
+    interval: float = 5.0
+    timeout: float = 1.0
+    healthy_after: int = 2
+    unhealthy_after: int = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutlierRules:
+    """When a target that fails is left out for a while."""
+
+    consecutive_errors: int = 5
+    eject_for: float = 30.0
+    """Seconds."""
+    max_ejected: float = 0.5
+    """Share of the targets."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenAfter:
+    """When the circuit of an upstream opens."""
+
+    errors: float
+    """Share of the requests."""
+    within: float
+    """Seconds that are looked at."""
+    at_least: int
+    """Requests in that time below which nothing is concluded."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CircuitRules:
+    """When an upstream is left alone."""
+
+    max_concurrent: int | None = None
+    """Exchanges at the same time; None: any number."""
+    open_after: OpenAfter | None = None
+    probe_every: float = 1.0
+    """Seconds between two requests that an open circuit lets through."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rewrite:
+    """How the path is changed on its way to the upstream; both are empty or begin with `/` and do not end
+    with one."""
+
+    strip_prefix: str = ""
+    add_prefix: str = ""
+
+
+BalanceKind = Literal["round_robin", "least_requests", "random_two", "hash"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,6 +170,47 @@ class Upstream:
     forward: ForwardRules
     max_request: int | None
     """Bytes of a request body; None: unlimited."""
+    balance: BalanceKind = "round_robin"
+    hash_by: Attribute | None = None
+    """What `hash` chooses the target by."""
+    tls: TlsRules = field(default_factory=TlsRules)
+    health: HealthRules | None = None
+    outlier: OutlierRules | None = None
+    circuit: CircuitRules | None = None
+    rewrite: Rewrite | None = None
+    paths: frozenset[str] = frozenset()
+    """Spellings that are ordinary characters of one segment here: `encoded_slash`, `double_slash`,
+    `semicolon`, `backslash`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Respond:
+    """An answer of the gateway itself, instead of an upstream's."""
+
+    status: int
+    lines: tuple[Line, ...] = ()
+    body: bytes = b""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WebsocketRules:
+    """Whose handshakes are let through."""
+
+    origins: frozenset[str] | None
+    """Web origins in lower case; None: any."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CorsRules:
+    """Which web pages may call (Fetch standard, CORS protocol)."""
+
+    origins: frozenset[str]
+    """In lower case."""
+    methods: tuple[str, ...]
+    headers: tuple[str, ...]
+    credentials: bool = False
+    max_age: int | None = None
+    """Seconds that a browser may remember the answer to a preflight."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,7 +218,7 @@ class Plan:
     """What one route demands, everything resolved."""
 
     route: Route
-    upstream: Upstream
+    destination: Upstream | Respond
     authn: tuple[str, ...]
     """Names of authenticators, in order; empty on a public route."""
     because: str | None
@@ -108,6 +233,11 @@ class Plan:
     limits: LimitPlan
     max_request: int | None
     """Bytes of a request body; None: unlimited."""
+    websocket: WebsocketRules | None = None
+    """None: a WebSocket handshake is refused."""
+    cors: CorsRules | None = None
+    outlives_credential: bool = False
+    """Whether streams go on when the caller's credential ends."""
 
     @property
     def is_public(self) -> bool:

@@ -43,7 +43,8 @@ def _examine(source: SourceFile, document: type[Document], error: ErrorDetails, 
         if speak and not source.is_lost(path) and not _misspelt(source, path, inner):
             example = inner.model_fields[_field(inner, name)].examples
             suggestion = f"add {name}: {example[0]}" if example else None
-            source.report("E102", path[:-1], f'{inner.noun} lacks "{name}"', suggestion)
+            verb = "lack" if inner.noun.endswith("s") else "lacks"
+            source.report("E102", path[:-1], f'{inner.noun} {verb} "{name}"', suggestion)
         return path if path == ("version",) else path[:-1]
     if not speak or source.origin(path) is Origin.UNREAD:
         return path

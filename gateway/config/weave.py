@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from gateway.config.compile import Compiled
 from gateway.config.compile_routes import RouteDraft
-from gateway.config.snapshot import Plan, Snapshot, Upstream
+from gateway.config.snapshot import Plan, Respond, Snapshot, Upstream
 from gateway.limits import LimitPlan
 from gateway.policy import DenyRule
 from gateway.routing import RouteTrie
@@ -16,7 +16,7 @@ def weave(revision: str, compiled: Compiled, upstreams: Mapping[str, Upstream]) 
     routes: RouteTrie[Plan] = RouteTrie()
     plans: dict[str, Plan] = {}
     for draft in compiled.drafts:
-        plan = _plan(draft, compiled, upstreams[draft.route.upstream])
+        plan = _plan(draft, compiled, draft.respond or upstreams[draft.route.upstream])
         plans[draft.route.id] = plan
         routes.add(draft.route.host, draft.route.methods, draft.route.path, plan)
     authn = compiled.document.defaults.authn
@@ -36,11 +36,12 @@ def weave(revision: str, compiled: Compiled, upstreams: Mapping[str, Upstream]) 
     )
 
 
-def _plan(draft: RouteDraft, compiled: Compiled, upstream: Upstream) -> Plan:
+def _plan(draft: RouteDraft, compiled: Compiled, destination: Upstream | Respond) -> Plan:
     size = None if draft.document.body is None else draft.document.body.max_request
+    streams = draft.document.streams
     return Plan(
         route=draft.route,
-        upstream=upstream,
+        destination=destination,
         authn=draft.authn,
         because=draft.because,
         require=draft.require,
@@ -52,8 +53,16 @@ def _plan(draft: RouteDraft, compiled: Compiled, upstream: Upstream) -> Plan:
         limits=LimitPlan(
             defaults=compiled.default_limits, route=draft.limits, by_role=compiled.access.role_limits
         ),
-        max_request=upstream.max_request if size is None else size.bytes,
+        max_request=_largest(destination) if size is None else size.bytes,
+        websocket=draft.websocket,
+        cors=draft.cors,
+        outlives_credential=streams is not None and streams.on_expiry == "keep",
     )
+
+
+def _largest(destination: Upstream | Respond) -> int | None:
+    """Return what a body may have at most. An answer of our own reads none, so its length does not matter."""
+    return destination.max_request if isinstance(destination, Upstream) else None
 
 
 def _is_early(rule: DenyRule, route: str) -> bool:

@@ -6,6 +6,7 @@ from gateway.edge.head import HeadReader
 from gateway.edge.listener import Listener, ParserMissing
 from gateway.edge.metadata import metadata_endpoints
 from gateway.edge.own import OwnEndpoints
+from gateway.edge.vigil import Vigil
 
 __all__ = [
     "ClientsDoor",
@@ -13,6 +14,7 @@ __all__ = [
     "Listener",
     "OwnEndpoints",
     "ParserMissing",
+    "Vigil",
     "account_endpoints",
     "metadata_endpoints",
 ]

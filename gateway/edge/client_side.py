@@ -4,6 +4,8 @@ aiohttp parses requests; responses are written here, because a transparent proxy
 they are, and aiohttp's own writer rewrites, adds and drops some.
 """
 
+import socket
+import struct
 import time
 from collections.abc import Sequence
 from email.utils import formatdate
@@ -11,15 +13,23 @@ from functools import lru_cache
 from http import HTTPStatus
 
 from aiohttp import StreamReader
-from aiohttp.web import RequestHandler
 
+from gateway.edge.connection import Connection
+from gateway.edge.upgraded import take_over
 from gateway.model import Framing, Line, RequestHead
-from gateway.proxy import BodyBroken, BodyTooLarge, ClientLeft
+from gateway.pipeline import PAGE_FIELDS
+from gateway.proxy import BodyBroken, BodyTooLarge, ClientLeft, Switched
 from gateway.web import Answer
 
 _REASONS = {status.value: status.phrase.encode() for status in HTTPStatus}
-_CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 _LAST_CHUNK = b"0\r\n\r\n"
+_RESET = struct.pack("ii", 1, 0)
+"""To linger for no time at all: the system then ends the connection with a reset."""
+_CONTINUE = 100
+_SWITCHING = 101
+_UPGRADE_REQUIRED = 426
+# Looking up a member of an enum costs as much as ten of these (Python 3.11).
+_CHUNKED, _CLOSE, _NO_BODY = Framing.CHUNKED, Framing.CLOSE, Framing.NONE
 _COPIED = 16 * 1024
 """Bytes up to which copying a body behind its head is cheaper than handing over two buffers."""
 
@@ -27,6 +37,14 @@ _COPIED = 16 * 1024
 @lru_cache(maxsize=2)
 def _date(second: int) -> bytes:
     return formatdate(second, usegmt=True).encode()
+
+
+def _lines(lines: Sequence[Line]) -> bytes:
+    return b"".join([b"%b: %b\r\n" % line for line in lines])
+
+
+def _head(status: int, reason: bytes, lines: Sequence[Line], end: bytes) -> bytes:
+    return b"HTTP/1.1 %d %b\r\n%b%b" % (status, reason, _lines(lines), end)
 
 
 def bodyless(method: str, status: int) -> bool:
@@ -43,19 +61,21 @@ class ClientSide:
         "_connection",
         "_continue_due",
         "_drop",
+        "_ends_with_connection",
+        "_expects",
         "_head",
         "_held",
         "_max_request",
+        "_pages",
         "bytes_in",
         "bytes_out",
-        "finished",
         "keep_alive",
         "started",
         "status",
     )
 
     def __init__(
-        self, connection: RequestHandler, head: RequestHead, body: StreamReader, *, keep_alive: bool
+        self, connection: Connection, head: RequestHead, body: StreamReader, *, keep_alive: bool
     ) -> None:
         self._connection = connection
         self._head = head
@@ -63,14 +83,16 @@ class ClientSide:
         self._held = b""
         """The head, until there is something to send it with: one write instead of two."""
         self._max_request: int | None = None
+        self._pages: tuple[Line, ...] = ()
         self._chunked = False
+        self._ends_with_connection = False
         self._drop = False
-        self._continue_due = (
-            head.version == (1, 1) and b"expect" in head.fields and head.framing is not Framing.NONE
+        # An HTTP/1.0 client's expectation is ignored (RFC 9110 section 10.1.1).
+        self._expects = self._continue_due = (
+            b"expect" in head.fields and head.version == (1, 1) and head.framing is not _NO_BODY
         )
         self.keep_alive = keep_alive
         self.started = False
-        self.finished = False
         self.status = 0
         self.bytes_in = 0
         self.bytes_out = 0
@@ -78,6 +100,10 @@ class ClientSide:
     def limit_body(self, max_request: int | None) -> None:
         """Refuse to read more than this many bytes of the request body."""
         self._max_request = max_request
+
+    def tell_pages(self, lines: tuple[Line, ...]) -> None:
+        """Have the answer say this about pages of other origins, whatever else it says about them."""
+        self._pages = lines
 
     @property
     def writable(self) -> bool:
@@ -106,10 +132,21 @@ class ClientSide:
 
     def continue_(self) -> None:
         """Tell a client that waits for it to send its body; nothing for any other client."""
+        if self._continue_due:
+            self.interim(_CONTINUE, b"Continue", ())
+
+    def interim(self, status: int, reason: bytes, lines: Sequence[Line]) -> None:
+        """Write the head of an interim response; nothing for an HTTP/1.0 client, or once the answer has
+        begun. A client that waits for a 100 gets one, however many come."""
         transport = self._connection.transport
-        if self._continue_due and transport is not None and not self.started and self._body.total_bytes == 0:
-            transport.write(_CONTINUE)
-        self._continue_due = False
+        if transport is None or self.started or self._head.version == (1, 0):
+            return
+        if status == _CONTINUE and self._expects:
+            is_due = self._continue_due and self._body.total_bytes == 0
+            self._continue_due = False
+            if not is_due:
+                return
+        transport.write(_head(status, reason, lines, b"\r\n"))
 
     def start(self, status: int, reason: bytes, lines: Sequence[Line], framing: Framing) -> None:
         """Write the head of the response. Lines go out as they are; framing and Connection are added here."""
@@ -121,24 +158,29 @@ class ClientSide:
             return
         self.status = status
         # A client that may still be sending its body cannot be trusted to know where the next request starts.
-        if self._continue_due or not self._body.is_eof() or self._connection_ends():
+        if self._continue_due or not self._body.is_eof() or self._connection.ends:
             self.keep_alive = False
-        parts = [b"HTTP/1.1 %d %s\r\n" % (status, reason)]
-        for name, value in lines:
-            parts += (name, b": ", value, b"\r\n")
-        if framing in {Framing.CHUNKED, Framing.CLOSE} and not self._drop:
+        if self._pages:
+            lines = [line for line in lines if line[0].lower() not in PAGE_FIELDS]
+            lines += self._pages
+        parts = [b"HTTP/1.1 %d %b" % (status, reason), *map(b": ".join, lines)]
+        if status == _UPGRADE_REQUIRED and any(name.lower() == b"upgrade" for name, _ in lines):
+            # RFC 9110 section 7.8: whoever sends Upgrade names it in Connection.
+            parts.append(b"Connection: Upgrade")
+        if (framing is _CHUNKED or framing is _CLOSE) and not self._drop:
             # A body without a length: chunked, or to the end of the connection for HTTP/1.0 (RFC 9112 6.1).
             if head.version == (1, 1):
                 self._chunked = True
-                parts.append(b"Transfer-Encoding: chunked\r\n")
+                parts.append(b"Transfer-Encoding: chunked")
             else:
                 self.keep_alive = False
+                self._ends_with_connection = True
         if not self.keep_alive:
-            parts.append(b"Connection: close\r\n")
+            parts.append(b"Connection: close")
         elif head.version == (1, 0):
-            parts.append(b"Connection: keep-alive\r\n")
+            parts.append(b"Connection: keep-alive")
         parts.append(b"\r\n")
-        self._held = b"".join(parts)
+        self._held = b"\r\n".join(parts)
 
     def write(self, data: bytes) -> None:
         """Write bytes of the response body; what a HEAD, 204 or 304 must not carry is dropped."""
@@ -179,21 +221,40 @@ class ClientSide:
             if connection.transport is None:
                 raise ClientLeft
 
-    def finish(self) -> None:
-        """End the response cleanly."""
-        self.finished = True
+    def finish(self, trailers: Sequence[Line] = ()) -> None:
+        """End the response cleanly, with trailers where it is chunked."""
         if self._chunked:
-            self._held += _LAST_CHUNK
+            self._held += _LAST_CHUNK if not trailers else b"0\r\n" + _lines(trailers) + b"\r\n"
         if self._held:
             self._flush()
+
+    def switch(self, reason: bytes, lines: Sequence[Line]) -> Switched:
+        """Write a 101 with these lines, and let go of the connection. Raise `ClientLeft`."""
+        transport = self._connection.transport
+        if transport is None:
+            raise ClientLeft
+        self.started = True
+        self.keep_alive = False
+        self.status = _SWITCHING
+        transport.write(_head(_SWITCHING, reason, lines, b"Connection: Upgrade\r\n\r\n"))
+        return take_over(self._connection)
 
     def abort(self) -> None:
         """Cut the connection, so that a truncated body cannot be mistaken for a whole one."""
         self.keep_alive = False
         self._held = b""
-        transport = self._connection.transport
-        if transport is not None:
-            transport.abort()
+        connection = self._connection
+        # Whoever waits for the client learns it first, and not from the cancellation that follows.
+        waiter, connection._drain_waiter = connection._drain_waiter, None  # noqa: SLF001
+        if waiter is not None and not waiter.done():
+            waiter.set_exception(ConnectionAbortedError())
+        transport = connection.transport
+        if transport is None:
+            return
+        if self._ends_with_connection and connection.peer:
+            # An orderly end would be the end of the body: only a reset says that it is not.
+            transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+        transport.abort()
 
     def answer(self, answer: Answer) -> None:
         """Write an answer that the gateway makes itself, whole."""
@@ -208,6 +269,3 @@ class ClientSide:
         self.start(answer.status, _REASONS.get(answer.status, b""), lines, Framing.LENGTH)
         self.write(answer.body)
         self.finish()
-
-    def _connection_ends(self) -> bool:
-        return self._connection._close or self._connection._force_close  # noqa: SLF001 - set by a drain

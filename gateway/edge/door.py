@@ -5,17 +5,37 @@ There is no path to the forwarder that does not go through a `Permit`.
 
 import asyncio
 import time
+from typing import Final
 
-from gateway.config import Plan
+from gateway.config import Plan, Respond, Upstream
 from gateway.edge.client_side import ClientSide
+from gateway.edge.connection import Incoming
 from gateway.edge.head import HeadReader
-from gateway.edge.listener import Incoming
 from gateway.edge.own import OwnEndpoints
-from gateway.model import Completion, Outcome, Permit, Reason, Refusal, RequestHead
+from gateway.edge.vigil import Vigil
+from gateway.model import Completion, Line, Outcome, Permit, Preflight, Reason, Refusal, RequestHead
 from gateway.observability import AccessLog, log
-from gateway.pipeline import Enforcer
-from gateway.proxy import BodyBroken, BodyTooLarge, Exchange, Forwarder, UpstreamFault, reason_for
-from gateway.web import problem_for, rate_lines
+from gateway.pipeline import PREFLIGHT_STATUS, Enforcer, page_lines
+from gateway.proxy import (
+    BodyBroken,
+    BodyTooLarge,
+    Exchange,
+    Forwarder,
+    UpstreamFault,
+    goes_no_further,
+    outcome_of,
+    reason_for,
+)
+from gateway.web import Answer, problem_for, rate_lines
+
+_SWITCHING = 101
+# Looking up a member of an enum costs as much as ten of these (Python 3.11).
+_CUT: Final = Outcome.CUT
+_OK: Final = Reason.OK
+_LARGEST_KEPT: Final = 2048
+"""Bytes of header lines that are kept until the next request of a connection, which may be idle."""
+_NO_FURTHER: Final = Respond(status=204)
+"""The answer to a request that asks about the gateway itself."""
 
 
 class ClientsDoor:
@@ -30,6 +50,7 @@ class ClientsDoor:
         own: OwnEndpoints,
         access_log: AccessLog,
         credential_fields: frozenset[bytes],
+        vigil: Vigil,
     ) -> None:
         self._reader = reader
         self._enforcer = enforcer
@@ -37,6 +58,7 @@ class ClientsDoor:
         self._own = own
         self._access_log = access_log
         self._credential_fields = credential_fields
+        self._vigil = vigil
         self.in_flight = 0
         self._draining = self._cutting = False
         self._idle = asyncio.Event()
@@ -59,23 +81,28 @@ class ClientsDoor:
             await self._idle.wait()
 
     def cut(self) -> None:
-        """Note that whatever still runs is ended by us now, not by its client."""
+        """End what goes on for long, and note that whatever else still runs is ended by us."""
         self._cutting = True
+        self._vigil.end_all(going_away=True)
 
     async def _answer(self, incoming: Incoming) -> bool:
         connection = incoming.connection
-        peername = connection.peername
-        # A listener on `[::]` sees IPv4 clients as mapped addresses.
-        peer = peername[0].removeprefix("::ffff:") if isinstance(peername, tuple) else ""
+        peer = connection.peer
         if incoming.flaw is not None:
             head = self._reader.unreadable(peer)
             client = ClientSide(connection, head, incoming.body, keep_alive=False)
-            await self._refuse(client, head, Refusal(head=head, reason=incoming.flaw, close=True))
+            flaw, diagnosis = incoming.flaw, incoming.diagnosis
+            unread = Refusal(head=head, reason=flaw, diagnosis=diagnosis, close=True)
+            await self._refuse(client, head, unread)
             return False
         message = incoming.message
-        head, refusal = self._reader.read(message, peer)
+        block = connection.block
+        if block is None or not block.is_of(message):
+            block = self._reader.block(message, peer)
+            connection.block = block if block.size <= _LARGEST_KEPT else None
+        head, refusal = self._reader.read(message, block)
         # Bytes after an upgrade request mean different things to different parsers (RFC 9931): never reuse.
-        keep_alive = not (message.should_close or message.upgrade or self._draining)
+        keep_alive = not (message.should_close or message.upgrade)
         client = ClientSide(connection, head, incoming.body, keep_alive=keep_alive)
         try:
             if refusal is not None:
@@ -93,11 +120,31 @@ class ClientsDoor:
 
     async def _decide(self, client: ClientSide, head: RequestHead) -> None:
         decision, snapshot = await self._enforcer.decide(head)
+        if isinstance(decision, Preflight):
+            self._allow_page(client, decision)
+            return
         if isinstance(decision, Refusal):
+            if decision.route is not None:
+                _tell_pages(client, head, snapshot.plans[decision.route.id])
             client.answer(problem_for(decision, request_id=head.id))
             self._access_log.refused(decision)
+            return
+        plan = snapshot.plans[decision.route.id]
+        _tell_pages(client, head, plan)
+        if isinstance(plan.destination, Respond):
+            self._respond(client, decision, plan.destination)
+        elif head.method == "OPTIONS" and goes_no_further(head):
+            self._respond(client, decision, _NO_FURTHER)
         else:
-            await self._forward(client, decision, snapshot.plans[decision.route.id])
+            await self._forward(client, decision, plan, plan.destination)
+
+    def _allow_page(self, client: ClientSide, preflight: Preflight) -> None:
+        head = preflight.head
+        lines = (*preflight.lines, (b"X-Request-Id", head.id.encode()))
+        client.answer(Answer(status=PREFLIGHT_STATUS, lines=lines))
+        self._access_log.answered(
+            head, route=preflight.route.id, status=PREFLIGHT_STATUS, actor=None, reason=Reason.OK
+        )
 
     async def _refuse(self, client: ClientSide, head: RequestHead, refusal: Refusal) -> None:
         refusal = await self._enforcer.refuse(refusal)
@@ -110,27 +157,40 @@ class ClientsDoor:
         else:
             await self._refuse(client, head, Refusal(head=head, reason=Reason.INTERNAL, close=True))
 
-    async def _forward(self, client: ClientSide, permit: Permit, plan: Plan) -> None:
+    def _respond(self, client: ClientSide, permit: Permit, respond: Respond) -> None:
+        begun = time.perf_counter()
+        lines = (*respond.lines, *_extra_lines(permit))
+        client.answer(Answer(status=respond.status, lines=lines, body=respond.body))
+        completion = Completion(
+            status=client.status,
+            bytes_in=client.bytes_in,
+            bytes_out=client.bytes_out,
+            duration_ms=round((time.perf_counter() - begun) * 1000, 3),
+            outcome=Outcome.COMPLETE if client.started else Outcome.CLIENT_LEFT,
+        )
+        self._enforcer.complete(permit, completion)
+        self._access_log.completed(permit, completion)
+
+    async def _forward(self, client: ClientSide, permit: Permit, plan: Plan, upstream: Upstream) -> None:
         head = permit.head
         client.limit_body(plan.max_request)
-        extra = [(b"X-Request-Id", head.id.encode()), *rate_lines(permit.tallies)]
         begun = time.perf_counter()
-        reason, diagnosis = Reason.OK, ""
+        reason, diagnosis = _OK, ""
         exchange: Exchange | None = None
-        outcome = Outcome.CUT
+        outcome = _CUT
         try:
             exchange = await self._forwarder.forward(
                 permit,
-                plan.upstream,
+                upstream,
                 credential_fields=self._credential_fields,
                 client=client,
-                extra=extra,
+                extra=_extra_lines(permit),
             )
             outcome = exchange.outcome
             if exchange.fault is not None:
                 reason, diagnosis = reason_for(exchange.fault), exchange.diagnosis or exchange.fault.value
         except UpstreamFault as fault:
-            reason, diagnosis, outcome = reason_for(fault.fault), str(fault), Outcome.UPSTREAM_FAILED
+            reason, diagnosis, outcome = reason_for(fault.fault), str(fault), outcome_of(fault.fault)
             refusal = Refusal(head=head, reason=reason, tallies=permit.tallies, close=client.bytes_in > 0)
             client.answer(problem_for(refusal, request_id=head.id))
         except BodyTooLarge:
@@ -151,13 +211,16 @@ class ClientsDoor:
             if client.started:
                 client.abort()
             else:
-                refusal = Refusal(head=head, reason=reason, close=True)
-                client.answer(problem_for(refusal, request_id=head.id))
+                client.answer(problem_for(Refusal(head=head, reason=reason, close=True), request_id=head.id))
         finally:
+            if self._vigil.verdicts and (verdict := self._vigil.verdict(permit)) is not None:
+                outcome, reason, diagnosis = Outcome.CUT, verdict, "ended by the gateway while it went on"
+            # What passes through an upgraded connection is seen by the forwarder only.
+            counted = client if exchange is None or client.status != _SWITCHING else exchange
             completion = Completion(
                 status=client.status,
-                bytes_in=client.bytes_in,
-                bytes_out=client.bytes_out,
+                bytes_in=counted.bytes_in,
+                bytes_out=counted.bytes_out,
                 duration_ms=round((time.perf_counter() - begun) * 1000, 3),
                 outcome=outcome,
                 reason=reason,
@@ -165,3 +228,16 @@ class ClientsDoor:
             )
             self._enforcer.complete(permit, completion)
             self._access_log.completed(permit, completion)
+
+
+def _extra_lines(permit: Permit) -> list[Line]:
+    """Return what every answer that was permitted says besides, whoever gives it."""
+    lines = [(b"X-Request-Id", permit.head.id.encode())]
+    if permit.tallies:
+        lines += rate_lines(permit.tallies)
+    return lines
+
+
+def _tell_pages(client: ClientSide, head: RequestHead, plan: Plan) -> None:
+    if plan.cors is not None:
+        client.tell_pages(page_lines(plan.cors, head))

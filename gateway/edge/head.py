@@ -4,20 +4,22 @@ Decide on, audit and forward the same bytes: what two parsers could read in two 
 repaired (RFC 9112; the classes are those of the threat model).
 """
 
-import re
 import time
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from itertools import chain
 
 from aiohttp.http_parser import RawRequestMessage
 
 from gateway.edge.client_address import ClientAddresses
 from gateway.edge.request_id import request_id
-from gateway.model import Fields, Framing, Reason, Refusal, RequestHead, wants_websocket
-from gateway.routing import TargetParts, read_host, read_target
+from gateway.model import Fields, Framing, Line, Reason, Refusal, RequestHead, wants_websocket
+from gateway.model.per_request import per_request
+from gateway.routing import Oddities, TargetParts, read_host, read_target, without_userinfo
 from gateway.settings import Settings
 
 _NO_SEGMENTS: tuple[str, ...] = ()
+_NO_ODDITIES: Oddities = frozenset()
 _LONGEST_LENGTH = 18
 """Digits of a Content-Length: beyond, 64-bit counters of parsers overflow in different ways."""
 
@@ -41,10 +43,10 @@ _RTSP = frozenset(
     }
 )
 """Verbs of other protocols that the parser knows."""
+_SERVER = "*"
+"""The asterisk-form (RFC 9112 section 3.2.4)."""
 _NEVER_ALLOWED = frozenset({"CONNECT", "TRACE"})
 _REFUSED_METHODS = _RTSP | _NEVER_ALLOWED
-_USERINFO = re.compile("//[^/?#]*@")
-"""A password in a target that is refused anyway: not for the record."""
 _HTTP_1_1 = (1, 1)
 _VERSIONS = ((1, 1), (1, 0))
 _RARE = frozenset({b"transfer-encoding", b"content-length", b"expect", b"upgrade"})
@@ -63,6 +65,30 @@ class HeadLimits:
     fields: int
 
 
+@per_request
+class Block:
+    """The header lines of a request, and what they say whatever its target is. Most clients repeat them with
+    each request of a connection."""
+
+    lines: Sequence[Line] = field(repr=False)
+    size: int
+    """Bytes of the lines, with what stands between name and value and behind it."""
+    version: tuple[int, int]
+    fields: Fields = field(repr=False)
+    flaw: tuple[Reason, str] | None
+    host: str | None
+    authority: str | None
+    length: int | None
+    peer: str
+    client: str
+    scheme: str
+    is_trusted: bool
+
+    def is_of(self, message: RawRequestMessage) -> bool:
+        """Say whether another request from the same peer has the same lines."""
+        return self.lines == message.raw_headers and self.version == message.version
+
+
 class HeadReader:
     """Reads the heads of all requests of one listener."""
 
@@ -73,42 +99,34 @@ class HeadReader:
 
     def unreadable(self, peer: str) -> RequestHead:
         """Return the head of a request that the parser gave up on: nothing is known but who sent it."""
-        return self._head("", "", Fields(()), peer, (1, 1))
+        return self._head("", "", self._block((), peer, _HTTP_1_1))
 
-    def read(self, message: RawRequestMessage, peer: str) -> tuple[RequestHead, Refusal | None]:
+    def block(self, message: RawRequestMessage, peer: str) -> Block:
+        """Return what the header lines of a request say."""
+        return self._block(message.raw_headers, peer, message.version)
+
+    def read(self, message: RawRequestMessage, block: Block) -> tuple[RequestHead, Refusal | None]:
         """Return the head of a request, and why it is refused when it is not well-formed: then the head says
         what could be read."""
-        fields = Fields(message.raw_headers)
-        version = message.version
         target = message.path
         method = message.method
-        flaw = self._flaw(method, target, version, fields)
+        flaw = self._flaw(method, target, block)
         if flaw is not None:
-            head = self._head(method, target, fields, peer, version)
+            head = self._head(method, target, block)
             return head, _refused(head, *flaw)
-        if target == "*" and method == "OPTIONS":
-            return self._head(method, target, fields, peer, version), None
         if target[:1] != "/":
-            origin = _origin_form(target, fields)
-            if origin is None:
-                head = self._head(method, message.path, fields, peer, version)
+            found = _other_form(method, target, block.fields)
+            if found is None:
+                head = self._head(method, target, block)
                 return head, _refused(
                     head, Reason.MALFORMED_REQUEST, "target is neither a path nor names our host"
                 )
-            target = origin
+            if found == _SERVER:
+                return self._head(method, found, block), None
+            target = found
         parts = read_target(target)
-        lengths = fields.all(b"content-length")
-        head = self._head(
-            method,
-            target,
-            fields,
-            peer,
-            version,
-            parts=parts if isinstance(parts, TargetParts) else None,
-            length=int(lengths[0]) if lengths else None,
-            chunked=message.chunked,
-        )
         if not isinstance(parts, TargetParts):
+            head = self._head(method, target, block, length=block.length, chunked=message.chunked)
             return head, Refusal(
                 head=head,
                 reason=Reason.AMBIGUOUS_PATH,
@@ -116,11 +134,12 @@ class HeadReader:
                 # It says what is wrong and never quotes what was sent.
                 detail=f"Refused because {parts.diagnosis}.",
             )
-        return head, None
+        return self._head(
+            method, target, block, parts=parts, length=block.length, chunked=message.chunked
+        ), None
 
-    def _flaw(
-        self, method: str, target: str, version: tuple[int, int], fields: Fields
-    ) -> tuple[Reason, str] | None:
+    def _flaw(self, method: str, target: str, block: Block) -> tuple[Reason, str] | None:
+        version = block.version
         if version not in _VERSIONS:
             return Reason.HTTP_VERSION, f"HTTP/{version[0]}.{version[1]}"
         if method in _REFUSED_METHODS:
@@ -128,50 +147,70 @@ class HeadReader:
             return reason, method
         if len(target) > self._limits.target:
             return Reason.URI_TOO_LONG, f"{len(target)} bytes"
-        size = sum(map(len, chain.from_iterable(fields.lines))) + _SEPARATORS * len(fields.lines)
-        if size > self._limits.fields:
-            return Reason.HEADERS_TOO_LARGE, f"{size} bytes"
-        hosts = fields.all(b"host")
-        if hosts:
-            if len(hosts) > 1 or read_host(hosts[0]) is None:
-                return Reason.MALFORMED_REQUEST, "host is not one host with an optional port"
-        elif version == _HTTP_1_1:
-            return Reason.MALFORMED_REQUEST, "host is missing"
-        return _framing_flaw(version, fields) if fields.any_of(_RARE) else None
+        return block.flaw
 
+    def _block(self, lines: Sequence[Line], peer: str, version: tuple[int, int]) -> Block:
+        fields = Fields(lines)
+        hosts = fields.all(b"host")
+        host = read_host(hosts[0]) if len(hosts) == 1 else None
+        flaw: tuple[Reason, str] | None = None
+        size = sum(map(len, chain.from_iterable(lines))) + _SEPARATORS * len(lines)
+        if size > self._limits.fields:
+            flaw = Reason.HEADERS_TOO_LARGE, f"{size} bytes"
+        elif hosts and host is None:
+            flaw = Reason.MALFORMED_REQUEST, "host is not one host with an optional port"
+        elif not hosts and version == _HTTP_1_1:
+            flaw = Reason.MALFORMED_REQUEST, "host is missing"
+        elif fields.any_of(_RARE):
+            flaw = _framing_flaw(version, fields)
+        lengths = fields.all(b"content-length") if flaw is None else ()
+        is_trusted = self._addresses.is_trusted(peer)
+        return Block(
+            lines=lines,
+            size=size,
+            version=version,
+            fields=fields,
+            flaw=flaw,
+            host=host,
+            authority=hosts[0].decode("latin-1") if len(hosts) == 1 else None,
+            length=int(lengths[0]) if lengths else None,
+            peer=peer,
+            client=self._addresses.client(peer, fields) if is_trusted else peer,
+            scheme=ClientAddresses.scheme(fields, self._scheme) if is_trusted else self._scheme,
+            is_trusted=is_trusted,
+        )
+
+    @staticmethod
     def _head(
-        self,
         method: str,
         target: str,
-        fields: Fields,
-        peer: str,
-        version: tuple[int, int],
+        block: Block,
         *,
         parts: TargetParts | None = None,
         length: int | None = None,
         chunked: bool = False,
     ) -> RequestHead:
         now = time.time()
-        trusted = self._addresses.is_trusted(peer)
-        hosts = fields.all(b"host")
         return RequestHead(
             id=request_id(now),
             received=now,
             method=method,
-            target=target if parts is not None else _USERINFO.sub("//", target),
-            path=_USERINFO.sub("//", target.partition("?")[0]) if parts is None else parts.path,
+            # A password in a target that is refused anyway is not for the record.
+            target=target if parts is not None else without_userinfo(target),
+            path=without_userinfo(target.partition("?")[0]) if parts is None else parts.path,
             query=None if parts is None else parts.query,
             segments=_NO_SEGMENTS if parts is None else parts.segments,
-            host=read_host(hosts[0]) if len(hosts) == 1 else None,
-            authority=hosts[0].decode("latin-1") if len(hosts) == 1 else None,
-            scheme=ClientAddresses.scheme(fields, self._scheme) if trusted else self._scheme,
-            version=version,
-            fields=fields,
+            host=block.host,
+            authority=block.authority,
+            scheme=block.scheme,
+            version=block.version,
+            fields=block.fields,
             framing=_CHUNKED if chunked else _NO_BODY if length is None else _LENGTH,
             content_length=length,
-            peer=peer,
-            client=self._addresses.client(peer, fields) if trusted else peer,
-            peer_trusted=trusted,
+            peer=block.peer,
+            client=block.client,
+            peer_trusted=block.is_trusted,
+            oddities=_NO_ODDITIES if parts is None else parts.oddities,
         )
 
 
@@ -185,7 +224,7 @@ def _framing_flaw(version: tuple[int, int], fields: Fields) -> tuple[Reason, str
         return Reason.MALFORMED_REQUEST, "content-length is not one plain number"
     if version == _HTTP_1_1 and b"expect" in fields and not _may_expect(fields):
         return Reason.EXPECTATION_FAILED, "only 100-continue can be met"
-    if wants_websocket(fields) and (lengths or coding):
+    if wants_websocket(fields, version) and (coding or (lengths and int(lengths[0]))):
         return Reason.MALFORMED_REQUEST, "a WebSocket handshake with a body"
     return None
 
@@ -207,9 +246,11 @@ def _may_expect(fields: Fields) -> bool:
     return len(wanted) == 1 and wanted[0].lower() == b"100-continue"
 
 
-def _origin_form(target: str, fields: Fields) -> str | None:
-    """Return the origin-form of an absolute-form target, None unless its authority equals Host (RFC 9112
-    section 3.2.2)."""
+def _other_form(method: str, target: str, fields: Fields) -> str | None:
+    """Return the origin-form of an absolute-form target, or `*` for what is about the server; None unless the
+    authority equals Host (RFC 9112 section 3.2)."""
+    if target == _SERVER:
+        return target if method == "OPTIONS" else None
     scheme, found, rest = target.partition("://")
     if not found or scheme.lower() not in {"http", "https"}:
         return None
@@ -218,6 +259,8 @@ def _origin_form(target: str, fields: Fields) -> str | None:
     host = fields.one(b"host")
     if host is None or host.decode("latin-1").lower() != authority.lower():
         return None
+    if not path and method == "OPTIONS":
+        return _SERVER
     return path if path.startswith("/") else "/" + path
 
 

@@ -1,50 +1,37 @@
-"""aiohttp's low-level server with our door: no router, no framework middleware, no response writer.
-
-The parser's own errors are answered and recorded like every other refusal: aiohttp would send them, with the
-offending bytes, before any handler runs.
-"""
+"""The clients' listener: makes a connection of each client, with what all of them share."""
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable
-from typing import Protocol, cast
+from collections.abc import Callable, Collection
+from typing import Final, Protocol
 
-from aiohttp import StreamReader, http_parser, web
-from aiohttp.http_exceptions import BadHttpMethod, LineTooLong
-from aiohttp.http_parser import HttpRequestParser, RawRequestMessage
-from aiohttp.web_protocol import ERROR, RequestPayloadError
+from aiohttp import http_parser
+from aiohttp.http_parser import HttpRequestParser
 
-from gateway.model import Reason
+from gateway.edge.admission import Admission
+from gateway.edge.connection import READ_AHEAD, Connection, Incoming
+from gateway.edge.flaws import Flaw, flaw_of
+from gateway.observability import log
 from gateway.settings import Settings
 
-_MOST_FIELDS = 256
+_MOST_FIELDS: Final = 256
 """Header lines of one request."""
-_LINGER = 2.0
-"""Seconds for which the rest of a refused body is taken, so that the client reads the answer."""
-_READ_AHEAD = 64 * 1024
-"""Bytes of a request body that wait in memory for a slow upstream, before the client is held up."""
+_REQUEST_LINE: Final = 64
+"""Bytes of a request line besides its target."""
+_MOST_UNWANTED: Final = 256
+"""Clients beyond the limit that are told so. Whoever comes on top of them is cut off without a word, or the
+refused would be as many as the limit is there to prevent."""
+_LINGER: Final = 2.0
+"""Seconds for which the bytes of a client that has had its last answer are thrown away."""
+_LAST_CALL: Final = 1.0
+"""Seconds for which an idle connection is kept in a drain: a client that uses it again in this time is told
+to close it with an answer, and none of its requests meets a closed door."""
+_SAID_EVERY: Final = 10.0
+"""Seconds between two log lines about the same."""
 
 
 class ParserMissing(Exception):
     """aiohttp runs without its C parser, whose strictness the gateway depends on."""
-
-
-class Incoming:
-    """One parsed request, or the reason why the parser gave up."""
-
-    __slots__ = ("body", "connection", "flaw", "message")
-
-    def __init__(
-        self, connection: "Connection", message: RawRequestMessage, body: StreamReader, flaw: Reason | None
-    ) -> None:
-        self.connection = connection
-        self.message = message
-        self.body = body
-        self.flaw = flaw
-
-    def _cancel(self, error: BaseException) -> None:
-        """The client left: whoever reads the body learns it. Called by aiohttp, as the next."""
-        self.body.set_exception(error)
 
 
 class Door(Protocol):
@@ -55,112 +42,8 @@ class Door(Protocol):
         cancellation: the client left, or a drain ran out of time."""
 
 
-class Connection(web.RequestHandler):
-    """One client connection: aiohttp's parser, flow control and timers, with a loop of our own.
-
-    aiohttp's loop makes a task, a response writer and a request object for each request, none of which a
-    proxy that writes raw responses has a use for: 10.9 us a request against 14.4.
-    """
-
-    is_new = True
-    """No request has come yet."""
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Take a connection, or drop it when nobody can say whose it is."""
-        super().connection_made(transport)
-        # Read once, here, and kept. Of a client that has reset its connection the system gives what it sent,
-        # and not its address: it would count as a unix socket, whose forwarding fields may be trusted.
-        if self.peername is None:
-            cast("asyncio.Transport", transport).abort()
-
-    def data_received(self, data: bytes) -> None:
-        """Take bytes from the client. A body that turns out to be broken ends for whoever reads it."""
-        super().data_received(data)
-        if self._messages and not isinstance(self._messages[-1][0], RawRequestMessage):
-            self._break_body()
-
-    def _break_body(self) -> None:
-        """Tell the request whose body the parser gave up on.
-
-        aiohttp queues the parser's error as a request of its own and leaves the body waiting; the error
-        belongs to the body when there is one that has not ended.
-        """
-        messages, current = self._messages, cast("Incoming | None", self._current_request)
-        body = messages[-2][1] if len(messages) > 1 else None if current is None else current.body
-        if body is not None and not body.is_eof() and body.exception() is None:
-            messages.pop()
-            body.set_exception(RequestPayloadError("the body is broken"))
-
-    async def start(self) -> None:
-        """Answer the requests of this connection, one after the other, until one ends it."""
-        loop = self._loop
-        door = cast("Door", self._request_handler)
-        while not self._force_close:
-            if not self._messages:
-                self._waiter = loop.create_future()
-                try:
-                    await self._waiter
-                finally:
-                    self._waiter = None
-            if self.is_new:
-                self.is_new = False
-                if self._manager is not None:
-                    cast("Listener", self._manager).heard()
-            message, body = self._messages.popleft()
-            if self._parser is not None:
-                self._parser.message_consumed()
-            if self._buffer_paused and len(self._messages) <= self._msg_queue_resume_size:
-                self._resume_reading_if_drained()
-            if isinstance(message, RawRequestMessage):
-                incoming = Incoming(self, message, body, None)
-            else:
-                incoming = Incoming(self, ERROR, body, self._reason(message.exc))
-            self._current_request = cast(web.BaseRequest, incoming)
-            self._request_in_progress = True
-            try:
-                keep_alive = await door(incoming)
-            finally:
-                self._current_request = None
-                self._request_in_progress = False
-                if self._handler_waiter is not None:
-                    self._handler_waiter.set_result(None)
-            self._keepalive = keep_alive
-            if not body.is_eof() and not self._force_close:
-                await self._linger(body)
-                break
-            if not keep_alive or self._close or self._force_close:
-                break
-            self._next_keepalive_close_time = loop.time() + self._keepalive_timeout
-            if self._keepalive_handle is None:
-                self._keepalive_handle = loop.call_at(
-                    self._next_keepalive_close_time, self._process_keepalive
-                )
-        if not self._force_close:
-            self._task_handler = None
-            if self.transport is not None:
-                self.transport.close()
-
-    async def _linger(self, body: StreamReader) -> None:
-        """Take what the client still sends for a while, so that it reads our answer before a reset."""
-        with contextlib.suppress(TimeoutError, Exception):
-            async with asyncio.timeout(self._lingering_time):
-                while not body.is_eof():
-                    await body.readany()
-
-    def _reason(self, error: BaseException) -> Reason:
-        if isinstance(error, LineTooLong):
-            # aiohttp tells the target's limit from the fields' only by its size.
-            over_target = str(self.max_line_size) in str(error)
-            return Reason.URI_TOO_LONG if over_target else Reason.HEADERS_TOO_LARGE
-        if isinstance(error, BadHttpMethod):
-            return Reason.NOT_IMPLEMENTED
-        if "Too many headers" in str(error):
-            return Reason.HEADERS_TOO_LARGE
-        return Reason.MALFORMED_REQUEST
-
-
-class Listener(web.Server):
-    """Makes connections and counts what they are doing."""
+class Listener:
+    """Makes connections, counts them and what they are doing, and ends them."""
 
     def __init__(self, door: Door, settings: Settings) -> None:
         if HttpRequestParser is http_parser.HttpRequestParserPy:
@@ -168,56 +51,132 @@ class Listener(web.Server):
                 "aiohttp runs without its C parser; unset AIOHTTP_NO_EXTENSIONS or install a binary wheel"
             )
             raise ParserMissing(message)
-        super().__init__(
-            cast("Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]", door),
-            handler_cancellation=True,
-        )
+        self.door = door
+        self.header_timeout = settings.header_timeout
+        self.keepalive_timeout = settings.keepalive_timeout
+        self.largest_head = settings.max_target_bytes + settings.max_header_bytes + _REQUEST_LINE
+        """Bytes of one head as it comes, with all its line ends."""
+        self.linger = _LINGER
+        self.draining = False
+        """Whether every answer is the last of its connection."""
         self.on_lost: Callable[[], None] | None = None
         """Called for each connection that has ended."""
+        self._loop = asyncio.get_running_loop()
+        self._admission = Admission(settings)
+        self._connections: set[Connection] = set()
+        self._changed: asyncio.Event | None = None
         self._new = 0
         """Connections that have not sent a request yet."""
-        self._all_heard = asyncio.Event()
-        self._settings = settings
-        # aiohttp tells the two limits apart only by their size; see `Connection._reason`.
+        self._said = float("-inf")
+        self._longest_target = settings.max_target_bytes
+        # The parser's complaint tells the two limits apart only by their size.
         same = settings.max_header_bytes == settings.max_target_bytes
-        self._field_limit = settings.max_header_bytes + same
+        self._largest_field = settings.max_header_bytes + same
 
-    def connection_made(self, handler: web.RequestHandler, transport: asyncio.Transport) -> None:
-        """Note a connection. Called by aiohttp."""
-        super().connection_made(handler, transport)
+    def __call__(self) -> Connection:
+        """Return the protocol of a new connection."""
+        return Connection(self, self._loop)
+
+    @property
+    def connections(self) -> Collection[Connection]:
+        """The connections that have not ended."""
+        return self._connections
+
+    # What connections tell and ask.
+
+    def parser(self, connection: Connection) -> HttpRequestParser:
+        """Return a parser that stops behind each request."""
+        return HttpRequestParser(
+            connection,
+            self._loop,
+            READ_AHEAD,
+            max_line_size=self._longest_target,
+            max_field_size=self._largest_field,
+            max_headers=_MOST_FIELDS,
+            auto_decompress=False,
+            max_msg_queue_size=1,
+        )
+
+    def flaw_of(self, error: Exception) -> Flaw:
+        """Return what is wrong with a request that the parser gave up on."""
+        return flaw_of(error, longest_target=self._longest_target)
+
+    def arrived(self, connection: Connection) -> Flaw | None:
+        """Note a connection, and say why it is one too many."""
+        self._connections.add(connection)
         self._new += 1
+        return self._admission.enter(connection.peer)
 
-    def connection_lost(self, handler: web.RequestHandler, exc: BaseException | None = None) -> None:
-        """Note the end of a connection. Called by aiohttp."""
-        super().connection_lost(handler, exc)
-        if cast("Connection", handler).is_new:
-            self.heard()
-        if self.on_lost is not None:
-            self.on_lost()
+    @property
+    def is_overrun(self) -> bool:
+        """Whether so many clients are being turned away that more of them get no answer."""
+        overrun = len(self._connections) - self._admission.admitted > _MOST_UNWANTED
+        if overrun and self._loop.time() - self._said >= _SAID_EVERY:
+            self._said = self._loop.time()
+            log.warning("connections_cut_off", open=len(self._connections))
+        return overrun
 
     def heard(self) -> None:
         """Note that a connection has sent its first request, or never will."""
         self._new -= 1
-        if not self._new:
-            self._all_heard.set()
+        self.note_change()
+
+    def lost(self, connection: Connection, *, admitted: bool) -> None:
+        """Note that a connection is no more."""
+        if connection.is_new:
+            connection.is_new = False
+            self.heard()
+        if admitted:
+            self._admission.leave(connection.peer)
+        if self.on_lost is not None:
+            self.on_lost()
+
+    def gone(self, connection: Connection) -> None:
+        """Note that a connection and what it asked for have ended."""
+        self._connections.discard(connection)
+        self.note_change()
+
+    def note_change(self) -> None:
+        """Note that something has changed that the end may wait for."""
+        if self._changed is not None:
+            self._changed.set()
+
+    # The end.
+
+    def drain(self) -> None:
+        """Make every answer the last of its connection, and idle connections end soon."""
+        self.draining = True
+        self.keepalive_timeout = min(self.keepalive_timeout, _LAST_CALL)
+        self.linger = min(self.linger, _LAST_CALL)
+        for connection in self._connections:
+            connection.retire_within(_LAST_CALL)
+
+    async def quiet(self) -> None:
+        """Return when no connection is idle any more that has been used."""
+        await self._until(lambda: not any(one.is_idle and not one.is_new for one in self._connections))
 
     async def all_heard(self) -> None:
-        """Return when every client that has connected has sent a request, or left."""
-        if self._new:
-            self._all_heard.clear()
-            await self._all_heard.wait()
+        """Return when every client that has connected has sent a request, every one that has begun another
+        has sent all of its head, or they have left."""
+        await self._until(lambda: not self._new and not any(one.is_begun for one in self._connections))
 
-    def __call__(self) -> web.RequestHandler:
-        """Return the protocol of a new connection."""
-        return Connection(
-            self,
-            loop=self._loop,
-            keepalive_timeout=self._settings.keepalive_timeout,
-            max_line_size=self._settings.max_target_bytes,
-            max_field_size=self._field_limit,
-            max_headers=_MOST_FIELDS,
-            lingering_time=_LINGER,
-            auto_decompress=False,
-            access_log=None,  # type: ignore[arg-type] # aiohttp's own way to have none
-            read_bufsize=_READ_AHEAD,
-        )
+    async def parted(self) -> None:
+        """Return when every client has what it was sent last, and has closed or had the time to."""
+        await self._until(lambda: not any(one.is_ending for one in self._connections))
+
+    async def close(self, *, within: float) -> None:
+        """End every connection. What is left to send gets so many seconds."""
+        for connection in list(self._connections):
+            connection.end()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(within):
+                await self._until(lambda: not self._connections)
+        for connection in self._connections:
+            if connection.transport is not None:
+                connection.transport.abort()
+
+    async def _until(self, holds: Callable[[], bool]) -> None:
+        self._changed = changed = asyncio.Event()
+        while not holds():
+            changed.clear()
+            await changed.wait()

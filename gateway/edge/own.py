@@ -11,12 +11,12 @@ from dataclasses import dataclass, field
 from gateway.config import Snapshot
 from gateway.edge.client_side import ClientSide
 from gateway.identity import Authenticator
-from gateway.model import ANONYMOUS, Framing, Principal, Reason, Refusal, RequestHead, Route
+from gateway.model import ANONYMOUS, Framing, Principal, Reason, Refusal, RequestHead, Route, wants_websocket
 from gateway.observability import AccessLog
-from gateway.pipeline import Enforcer, OwnRoute
+from gateway.pipeline import Enforcer, OwnRoute, ambiguous
 from gateway.ports import AuditUnavailable, StoreUnavailable
 from gateway.proxy import BodyBroken, BodyTooLarge, ClientLeft
-from gateway.routing import MethodMismatch, RouteTrie
+from gateway.routing import Match, MethodMismatch, RouteTrie
 from gateway.web import Answer, problem_for
 
 LARGEST_BODY = 64 * 1024
@@ -97,12 +97,16 @@ class OwnEndpoints:
         if first == "gateway":
             return len(segments) > 1
         if first == ".well-known" and len(segments) == 2 and segments[1] in _WELL_KNOWN:  # noqa: PLR2004
-            return snapshot.routes.match(head.host, segments, "GET") is None
+            found = snapshot.routes.match(head.host, segments, "GET")
+            # A pattern that only happens to match would hand our keys' address to a service.
+            return not (isinstance(found, Match) and found.value.route.path == head.path)
         return False
 
     async def answer(self, client: ClientSide, head: RequestHead) -> None:
         """Answer one request, its record durable before the first byte."""
         found = self._find(head)
+        if isinstance(found, Refusal) and found.head is not None:
+            head = found.head
         route = None if isinstance(found, Refusal) else found[1]
         admitted = await self._enforcer.admit_own(
             head, found if isinstance(found, Refusal) else found[1], self._authenticators
@@ -115,7 +119,10 @@ class OwnEndpoints:
             answer = found
         else:
             principal = admitted
-            answer = await self._call(client, head, found[0], principal)
+            if wants_websocket(head.fields, head.version):
+                answer = Refusal(head=head, reason=Reason.UPGRADE_REQUIRED, close=True)
+            else:
+                answer = await self._call(client, head, found[0], principal)
         if isinstance(answer, Refusal):
             refusal, sent = answer, problem_for(answer, request_id=head.id)
         else:
@@ -123,9 +130,8 @@ class OwnEndpoints:
         if not await self._enforcer.record_own(
             head, route=route, principal=principal, status=sent.status, refusal=refusal
         ):
-            sent = problem_for(
-                Refusal(head=head, reason=Reason.AUDIT_UNAVAILABLE, retry_after=1), request_id=head.id
-            )
+            refusal = Refusal(head=head, reason=Reason.AUDIT_UNAVAILABLE, retry_after=1, close=answer.close)
+            sent = problem_for(refusal, request_id=head.id)
         client.answer(sent)
         self._access_log.answered(
             head,
@@ -138,6 +144,8 @@ class OwnEndpoints:
     def _find(self, head: RequestHead) -> tuple[Endpoint, OwnRoute] | Refusal:
         if head.path == "*":
             return _OPTIONS
+        if head.oddities:
+            return ambiguous(head)
         match = self._routes.match(None, head.segments, head.method)
         if match is None:
             return Refusal(head=head, reason=Reason.NOT_FOUND)
@@ -174,6 +182,8 @@ async def _read_json(client: ClientSide, head: RequestHead) -> Mapping[str, obje
                 head=head, reason=Reason.UNSUPPORTED_MEDIA_TYPE, detail="Send JSON as application/json."
             )
     client.limit_body(LARGEST_BODY)
+    if (head.content_length or 0) > LARGEST_BODY:
+        return _too_large(head)
     parts: list[bytes] = []
     client.continue_()
     try:
@@ -186,8 +196,7 @@ async def _read_json(client: ClientSide, head: RequestHead) -> Mapping[str, obje
     except ClientLeft:
         return Refusal(head=head, reason=Reason.REQUEST_TIMEOUT, diagnosis="the client left", close=True)
     except BodyTooLarge:
-        detail = f"The body may have at most {LARGEST_BODY} bytes."
-        return Refusal(head=head, reason=Reason.BODY_TOO_LARGE, detail=detail, close=True)
+        return _too_large(head)
     except BodyBroken:
         return Refusal(head=head, reason=Reason.MALFORMED_REQUEST, diagnosis="body framing", close=True)
     text = b"".join(parts)
@@ -199,6 +208,11 @@ async def _read_json(client: ClientSide, head: RequestHead) -> Mapping[str, obje
         twice = isinstance(error, MemberTwice)
         return _invalid(head, str(error) if twice else "the body is not JSON")
     return value if isinstance(value, dict) else _invalid(head, "the body is not a JSON object")
+
+
+def _too_large(head: RequestHead) -> Refusal:
+    detail = f"The body may have at most {LARGEST_BODY} bytes."
+    return Refusal(head=head, reason=Reason.BODY_TOO_LARGE, detail=detail, close=True)
 
 
 class MemberTwice(ValueError):

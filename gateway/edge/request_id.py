@@ -7,19 +7,24 @@ dirty a page of its own. Random bytes are fetched for many ids at once.
 import os
 
 _AT_ONCE = 16 * 256
-_RANDOM = 10
-"""Bytes of an id that are random, but for the version and the variant."""
+_RANDOM = 20
+"""Digits of an id that are random, but for the version and the variant."""
+_VARIANTS = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}
+"""What the digit becomes that says how the id is built, with the two bits of it that are random."""
 
 
 class _Supply:
-    __slots__ = ("random", "used")
+    __slots__ = ("millisecond", "random", "time", "used")
 
     def __init__(self) -> None:
-        self.random = b""
+        self.random = ""
         self.used = 0
+        self.millisecond = -1
+        self.time = ""
+        """How ids of this millisecond begin."""
 
     def empty(self) -> None:
-        self.random, self.used = b"", 0
+        self.random, self.used = "", 0
 
 
 _supply = _Supply()
@@ -32,9 +37,11 @@ def request_id(now: float) -> str:
     supply = _supply
     used = supply.used
     if used + _RANDOM > len(supply.random):
-        supply.random, used = os.urandom(_AT_ONCE), 0
+        supply.random, used = os.urandom(_AT_ONCE).hex(), 0
     supply.used = used + _RANDOM
-    digits = supply.random[used : used + _RANDOM].hex()
-    time = f"{int(now * 1000):012x}"
-    variant = "89ab"[int(digits[3], 16) & 3]
-    return f"{time[:8]}-{time[8:]}-7{digits[:3]}-{variant}{digits[4:7]}-{digits[7:19]}"
+    digits = supply.random[used : used + _RANDOM]
+    millisecond = int(now * 1000)
+    if millisecond != supply.millisecond:
+        time = f"{millisecond:012x}"
+        supply.millisecond, supply.time = millisecond, f"{time[:8]}-{time[8:]}-7"
+    return f"{supply.time}{digits[:3]}-{_VARIANTS[digits[3]]}{digits[4:7]}-{digits[7:19]}"

@@ -71,13 +71,17 @@ class ApiKeyAuthenticator(Authenticator):
             return Rejected("no such key")
         if not hmac.compare_digest(presented.secret_hash, key.secret_hash):
             return Rejected(f"the secret of {key.id} is wrong")
-        if key.revoked_at is not None:
-            return Rejected(f"{key.id} is revoked")
         if key.expires_at is not None and self._now() >= key.expires_at:
             return Rejected(f"{key.id} has expired")
-        if not key.owner_active:
-            return Rejected(f"the owner of {key.id} is disabled")
-        return known.principal
+        return _revoked(key) or known.principal
+
+    async def reconsider(self, principal: Principal) -> Principal | Rejected:
+        """Say what a key may do by now, or that it was revoked. Raise `StoreUnavailable` when the store
+        cannot answer."""
+        known = self._remembered(principal.id) or await self._look_up(principal.id)
+        if known.key is None or known.principal is None:
+            return Rejected("no such key")
+        return _revoked(known.key) or known.principal
 
     def challenge(self, *, rejected: bool) -> str:  # noqa: ARG002 - there is nothing to add about a bad key
         """Return `ApiKey realm="gateway", header="x-api-key"`. No such scheme is registered; the form is that
@@ -131,3 +135,9 @@ class ApiKeyAuthenticator(Authenticator):
             scope_limit=key.scopes,
             expires_at=key.expires_at,
         )
+
+
+def _revoked(key: ApiKey) -> Rejected | None:
+    if key.revoked_at is not None:
+        return Rejected(f"{key.id} is revoked")
+    return None if key.owner_active else Rejected(f"the owner of {key.id} is disabled")

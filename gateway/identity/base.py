@@ -49,5 +49,10 @@ class Authenticator(ABC):
         """Say who sent this. Raise `StoreUnavailable` when that cannot be found out."""
 
     @abstractmethod
+    async def reconsider(self, principal: Principal) -> Principal | Rejected:
+        """Say who a caller is by now that was identified here before, or that the credential was revoked
+        since: for what goes on for long. Whether it has expired is not asked. Raise `StoreUnavailable`."""
+
+    @abstractmethod
     def challenge(self, *, rejected: bool) -> str | None:
         """Return the `WWW-Authenticate` challenge for a 401, or None when the scheme has none."""

@@ -90,6 +90,12 @@ class GatewayJwt(Authenticator):
             self._report(verified)
         return answer
 
+    async def reconsider(self, principal: Principal) -> Principal | Rejected:
+        """Say whether a token's session or account has changed since. Raise `StoreUnavailable` when nobody
+        knows."""
+        epoch = (principal.claims or {}).get("ep")
+        return self._standing(principal, principal.session or "", epoch if isinstance(epoch, int) else 0)
+
     def challenge(self, *, rejected: bool) -> str:
         """Return the challenge of RFC 6750 section 3; without any credential it carries no error code."""
         return 'Bearer realm="gateway", error="invalid_token"' if rejected else 'Bearer realm="gateway"'
@@ -97,13 +103,16 @@ class GatewayJwt(Authenticator):
     def _as_of_now(self, verified: _Verified) -> Answer:
         if self._now() >= verified.ends:
             return Rejected("expired")
-        if self._revocations.session_revoked(verified.session):
+        return self._standing(verified.principal, verified.session, verified.epoch)
+
+    def _standing(self, principal: Principal, session: str, epoch: int) -> Principal | Rejected:
+        if self._revocations.session_revoked(session):
             return Rejected("the session has been ended")
-        if verified.epoch < self._revocations.user_epoch(verified.principal.id):
+        if epoch < self._revocations.user_epoch(principal.id):
             return Rejected("the account has changed since")
         # Only an answer that would let the request pass needs the feed to be fresh.
         self._revocations.check_fresh()
-        return verified.principal
+        return principal
 
     def _read(self, token: str) -> _Verified:
         claims = read_access_token(

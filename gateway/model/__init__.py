@@ -1,17 +1,28 @@
 """The nouns. Imports nothing of ours and does no I/O."""
 
 from gateway.model.audit import Completion, Event, EventKind, Outcome
-from gateway.model.decision import Authorized, Decision, Grant, Identified, Permit, Refusal, Routed
+from gateway.model.decision import (
+    Authorized,
+    Decision,
+    Grant,
+    Identified,
+    Permit,
+    Preflight,
+    Refusal,
+    Routed,
+)
 from gateway.model.limit import Algorithm, Charge, Limit, OnStoreError, Tally, Verdict
 from gateway.model.names import canonical_name
 from gateway.model.principal import ANONYMOUS, Principal, PrincipalKind
 from gateway.model.reason import STATUS_AND_TITLE, Reason, status_of
 from gateway.model.request import Fields, Framing, Line, RequestHead, wants_websocket
 from gateway.model.route import Route
+from gateway.model.websocket import WEBSOCKET_VERSION, websocket_flaw
 
 __all__ = [
     "ANONYMOUS",
     "STATUS_AND_TITLE",
+    "WEBSOCKET_VERSION",
     "Algorithm",
     "Authorized",
     "Charge",
@@ -28,6 +39,7 @@ __all__ = [
     "OnStoreError",
     "Outcome",
     "Permit",
+    "Preflight",
     "Principal",
     "PrincipalKind",
     "Reason",
@@ -40,4 +52,5 @@ __all__ = [
     "canonical_name",
     "status_of",
     "wants_websocket",
+    "websocket_flaw",
 ]

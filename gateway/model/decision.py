@@ -1,4 +1,4 @@
-"""The ladder: each rung extends the one before and proves that its stage ran. Or a refusal.
+"""The ladder: each rung extends the one before and proves that its stage ran. Or a refusal, or a preflight.
 
 Only `gateway/pipeline/limit.py` makes a `Permit`; a test holds it to that.
 """
@@ -7,14 +7,14 @@ from collections.abc import Mapping
 from dataclasses import field
 
 from gateway.model.limit import Tally
-from gateway.model.per_request import per_request
+from gateway.model.per_request import per_request, per_step
 from gateway.model.principal import Principal
 from gateway.model.reason import Reason
-from gateway.model.request import RequestHead
+from gateway.model.request import Line, RequestHead
 from gateway.model.route import Route
 
 
-@per_request
+@per_step
 class Routed:
     """A request whose route is known."""
 
@@ -24,7 +24,7 @@ class Routed:
     """Values of the path's parameters, percent-decoded once."""
 
 
-@per_request
+@per_step
 class Identified(Routed):
     """... and whose caller is known (`ANONYMOUS` on a public route)."""
 
@@ -39,14 +39,14 @@ class Grant:
     required: frozenset[str]
 
 
-@per_request
+@per_step
 class Authorized(Identified):
     """... and who may do this."""
 
     grant: Grant
 
 
-@per_request
+@per_step
 class Permit(Authorized):
     """... and whose limits have been charged. The only thing the forwarder accepts."""
 
@@ -76,6 +76,20 @@ class Refusal:
     """Extension member `errors` of `invalid-request`: where and what."""
     close: bool = False
     """Whether the connection must not be used again: its framing can no longer be trusted."""
+    is_websocket_here: bool = False
+    """Whether WebSocket is spoken here, only not in the version that was asked for."""
 
 
-Decision = Permit | Refusal
+@per_request
+class Preflight:
+    """The ending of a request by which a browser asks whether a page may send another one (Fetch standard,
+    CORS preflight): the page may. Answered by the gateway, before anybody is identified."""
+
+    head: RequestHead
+    route: Route
+    """Of the request that the page wants to send."""
+    lines: tuple[Line, ...]
+    """What the browser is told."""
+
+
+Decision = Permit | Refusal | Preflight

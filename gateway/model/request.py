@@ -48,13 +48,22 @@ class Fields:
         return f"Fields({', '.join(sorted(key.decode('latin-1') for key in self._index))})"
 
 
-def wants_websocket(fields: Fields) -> bool:
-    """Say whether a client asks to switch to WebSocket (RFC 6455 section 4.1)."""
+def wants_websocket(fields: Fields, version: tuple[int, int]) -> bool:
+    """Say whether a client asks to switch to WebSocket (RFC 6455 section 4.1).
+
+    RFC 9110 section 7.8: `Upgrade` counts only where `Connection` names it, and never from HTTP/1.0.
+    """
     if b"upgrade" not in fields:
         return False
-    return any(b"websocket" in value.lower() for value in fields.all(b"upgrade")) and any(
-        b"upgrade" in value.lower() for value in fields.all(b"connection")
+    return (
+        version >= (1, 1)
+        and _lists(fields.all(b"upgrade"), b"websocket")
+        and _lists(fields.all(b"connection"), b"upgrade")
     )
+
+
+def _lists(values: Sequence[bytes], token: bytes) -> bool:
+    return any(token == one.strip().lower() for value in values for one in value.split(b","))
 
 
 class Framing(Enum):
@@ -99,3 +108,6 @@ class RequestHead:
     """Address of the client: the peer, or the right-most hop that is not a trusted proxy."""
     peer_trusted: bool
     """Whether the peer is a trusted proxy, so that its forwarding fields may be continued."""
+    oddities: frozenset[str] = frozenset()
+    """Spellings in the path that only some upstreams take for ordinary characters: `encoded_slash`,
+    `double_slash`, `semicolon`, `backslash`."""

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from gateway import __version__
-from gateway.model import Completion, Decision, Outcome, Permit, Reason, Refusal, status_of
+from gateway.model import Completion, Outcome, Permit, Reason, Refusal, status_of
 from gateway.observability import metrics_families as families
 from gateway.observability.logs import log
 from gateway.observability.metrics_families import NO_ROUTE, Family, Kind
@@ -73,7 +73,7 @@ class Metrics:
         self._decision_buckets[bisect_left(_DECISION_BOUNDS, seconds)] += 1
         self._decision_seconds += seconds
 
-    def decided(self, decision: Decision) -> None:
+    def decided(self, decision: Permit | Refusal) -> None:
         """Count a decision on a proxied request, or on one that could not be read."""
         if isinstance(decision, Refusal):
             route = decision.route
@@ -90,14 +90,16 @@ class Metrics:
                     self._limits[tally.limit.id] += 1
 
     def answered(self, route: str, status: int) -> None:
-        """Count an answer that one of the gateway's own endpoints gave."""
+        """Count an answer that the gateway gave itself, be it from an endpoint of its own."""
         self._permits[route] += 1
         self._statuses[route][status // 100] += 1
 
     def completed(self, permit: Permit, completion: Completion) -> None:
-        """Count how an exchange with an upstream ended."""
+        """Count how an exchange ended; one without an upstream was answered by the gateway itself."""
         route = permit.route
         self._statuses[route.id][completion.status // 100] += 1
+        if not route.upstream:
+            return
         traffic = self._traffic[route.upstream]
         milliseconds = completion.duration_ms
         traffic.buckets[bisect_left(_REQUEST_BOUNDS_MS, milliseconds)] += 1

@@ -114,7 +114,8 @@ UPSTREAM_RETRIES: Final = Family(
     name="gateway_upstream_retries_total",
     kind=Kind.COUNTER,
     labels=("upstream",),
-    help="Times that a target could not be connected to and another one was tried.",
+    help="Times that a request was tried again: a target could not be connected to, or answered with a "
+    "status that `retries.retry_on` names.",
 )
 UPSTREAM_CONNECTIONS: Final = Family(
     name="gateway_upstream_connections",
@@ -127,6 +128,35 @@ UPSTREAM_WAITING: Final = Family(
     kind=Kind.GAUGE,
     labels=("upstream",),
     help="Permitted requests that wait for a connection, because `pool.max_connections` are busy.",
+)
+UPSTREAM_TARGETS: Final = Family(
+    name="gateway_upstream_target_state",
+    kind=Kind.GAUGE,
+    labels=("upstream", "target", "state"),
+    per_worker=True,
+    help="1 for the state that a target is in, 0 for the others: healthy, unhealthy (by its health checks) "
+    "or ejected (exchanges failed). Each process checks and ejects by itself.",
+)
+UPSTREAM_EJECTIONS: Final = Family(
+    name="gateway_upstream_ejections_total",
+    kind=Kind.COUNTER,
+    labels=("upstream", "target"),
+    help="Times that a target was left out for a while because exchanges with it failed.",
+)
+UPSTREAM_HEALTH_CHECKS: Final = Family(
+    name="gateway_upstream_health_checks_total",
+    kind=Kind.COUNTER,
+    labels=("upstream", "target", "result"),
+    help="Health checks by what came of them: good or bad.",
+)
+UPSTREAM_CIRCUITS: Final = Family(
+    name="gateway_upstream_circuit_state",
+    kind=Kind.GAUGE,
+    labels=("upstream", "state"),
+    per_worker=True,
+    help="1 for the state that the circuit of an upstream is in, 0 for the others: closed, open (requests "
+    "are answered 503) or probing (one request is let through to see). Only upstreams with `circuit` have "
+    "one.",
 )
 LIMIT_CHECKS: Final = Family(
     name="gateway_limit_checks_total",
@@ -299,6 +329,10 @@ FAMILIES: Final = {
         UPSTREAM_RETRIES,
         UPSTREAM_CONNECTIONS,
         UPSTREAM_WAITING,
+        UPSTREAM_TARGETS,
+        UPSTREAM_EJECTIONS,
+        UPSTREAM_HEALTH_CHECKS,
+        UPSTREAM_CIRCUITS,
         LIMIT_CHECKS,
         LIMIT_REFUSALS,
         LATE_ADMISSIONS,

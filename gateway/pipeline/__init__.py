@@ -4,8 +4,17 @@ Each rung's type is the proof of the one before, so a stage that is left out doe
 given up is the familiar look of framework middlewares, where a missing one silently lets requests through.
 """
 
-from gateway.pipeline.chain import Stages
-from gateway.pipeline.enforcer import Enforcer
+from gateway.pipeline.chain import Stages, ambiguous
+from gateway.pipeline.cors import PAGE_FIELDS, page_lines
+from gateway.pipeline.enforcer import PREFLIGHT_STATUS, Enforcer
 from gateway.pipeline.own import OwnRoute
 
-__all__ = ["Enforcer", "OwnRoute", "Stages"]
+__all__ = [
+    "PAGE_FIELDS",
+    "PREFLIGHT_STATUS",
+    "Enforcer",
+    "OwnRoute",
+    "Stages",
+    "ambiguous",
+    "page_lines",
+]

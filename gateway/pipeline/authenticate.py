@@ -6,16 +6,17 @@ from gateway.identity import Authenticator, Rejected
 from gateway.model import ANONYMOUS, Identified, Principal, Reason, Refusal, Routed
 
 
-async def authenticate(
-    routed: Routed, authenticators: Sequence[Authenticator], *, public: bool
-) -> Identified | Refusal:
+def nobody(routed: Routed) -> Identified:
+    """Return the request on a public route: nobody is asked who they are."""
+    return Identified(routed.head, routed.route, routed.params, ANONYMOUS)
+
+
+async def authenticate(routed: Routed, authenticators: Sequence[Authenticator]) -> Identified | Refusal:
     """Return the request with its principal. Raise `StoreUnavailable` when it cannot be found out.
 
     All listed authenticators are asked even after one has answered: two credentials of different
     principals contradict each other, and a bad one beside a good one is an attack or a mistake.
     """
-    if public:
-        return Identified(head=routed.head, route=routed.route, params=routed.params, principal=ANONYMOUS)
     found: Principal | None = None
     for authenticator in authenticators:
         answer = await authenticator.identify(routed.head)
@@ -38,7 +39,7 @@ async def authenticate(
             reason=Reason.CREDENTIALS_MISSING,
             challenges=_challenges(authenticators, rejected_by=None),
         )
-    return Identified(head=routed.head, route=routed.route, params=routed.params, principal=found)
+    return Identified(routed.head, routed.route, routed.params, found)
 
 
 def refuse_credential(

@@ -55,13 +55,7 @@ def _facts(identified: Identified) -> Facts:
 
 
 def _granted(identified: Identified, grant: Grant) -> Authorized:
-    return Authorized(
-        head=identified.head,
-        route=identified.route,
-        params=identified.params,
-        principal=identified.principal,
-        grant=grant,
-    )
+    return Authorized(identified.head, identified.route, identified.params, identified.principal, grant)
 
 
 def _refused(

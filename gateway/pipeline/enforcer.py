@@ -1,16 +1,20 @@
 """The enforcement point: one snapshot a request, a decision, and its record before it counts."""
 
+from asyncio import CancelledError
 from collections.abc import Sequence
-from time import perf_counter
+from time import perf_counter, time
+from typing import Final
 
 from gateway.audit import Auditor
-from gateway.config import Current, Snapshot
+from gateway.config import Current, Respond, Snapshot
 from gateway.identity import Authenticator
 from gateway.model import (
     ANONYMOUS,
     Completion,
     Decision,
+    Outcome,
     Permit,
+    Preflight,
     Principal,
     Reason,
     Refusal,
@@ -19,11 +23,19 @@ from gateway.model import (
     status_of,
 )
 from gateway.observability import Metrics
+from gateway.pipeline.again import known_now, refused_now
 from gateway.pipeline.authenticate import authenticate
 from gateway.pipeline.chain import Stages, chain, charge, guard, unanswered
 from gateway.pipeline.limit import charge_own, exhausted
 from gateway.pipeline.own import OwnRoute
 from gateway.ports import AuditUnavailable, StoreUnavailable
+
+PREFLIGHT_STATUS = 204
+"""Of the answer to a preflight that says yes."""
+_NOT_BEGUN: Final = Completion(
+    status=0, bytes_in=0, bytes_out=0, duration_ms=0.0, outcome=Outcome.CLIENT_LEFT
+)
+"""Of a permit whose client left before anything was done."""
 
 
 class Enforcer:
@@ -62,7 +74,7 @@ class Enforcer:
         try:
             refusal = await charge(refusal, snapshot.own_limits, self._stages)
         except StoreUnavailable as fault:
-            refusal = unanswered(refusal.head, fault)
+            refusal = unanswered(refusal.head, fault, close=refusal.close)
         return await self._record(refusal, snapshot) or refusal
 
     async def admit_own(
@@ -87,7 +99,7 @@ class Enforcer:
             principal = ANONYMOUS
             if found.needs_principal:
                 routed = Routed(head=head, route=found.route, params={})
-                identified = await authenticate(routed, authenticators, public=False)
+                identified = await authenticate(routed, authenticators)
                 if isinstance(identified, Refusal):
                     return await charge(identified, limits, self._stages)
                 principal = identified.principal
@@ -132,6 +144,25 @@ class Enforcer:
                 self._metrics.refused(name, refusal)
         return True
 
+    def refuses_now(self, permit: Permit) -> Reason | None:
+        """Return why the configuration in force would refuse at this moment what was permitted before, or
+        that the credential has expired; None while it would not."""
+        return refused_now(permit, permit.principal, self.snapshot, now=time())
+
+    async def has_recalled(self, permit: Permit, *, is_stream: bool) -> Reason | None:
+        """Return why a permit does not hold any more by what is known of its caller by now.
+
+        That is its revocation, and for a stream whatever the policy says of a caller that has changed. Raise
+        `StoreUnavailable`.
+        """
+        before = permit.principal
+        principal = await known_now(before, self._stages)
+        if principal is None:
+            return Reason.CREDENTIALS_INVALID
+        if not is_stream or principal is before or principal == before:
+            return None
+        return refused_now(permit, principal, self.snapshot, now=time())
+
     def complete(self, permit: Permit, completion: Completion) -> None:
         """Write down how an exchange ended. Not awaited: a missing completion says "outcome unknown"."""
         self._auditor.completion(permit, completion)
@@ -141,13 +172,47 @@ class Enforcer:
         """Write a decision down; return what takes its place when that is not possible."""
         replaced: Refusal | None = None
         try:
-            status = None if isinstance(decision, Permit) else status_of(decision.reason)
-            await self._auditor.decision(decision, revision=snapshot.revision, status=status)
+            if isinstance(decision, Preflight):
+                await self._record_preflight(decision, snapshot)
+            else:
+                status = _status_of(decision, snapshot)
+                await self._auditor.decision(decision, revision=snapshot.revision, status=status)
         except AuditUnavailable as fault:
-            replaced = Refusal(
-                head=decision.head, reason=Reason.AUDIT_UNAVAILABLE, diagnosis=str(fault), retry_after=1
-            )
+            close = isinstance(decision, Refusal) and decision.close
+            replaced = unanswered(decision.head, fault, route=decision.route, close=close)
+        except CancelledError:
+            if isinstance(decision, Permit):
+                # It stands in the trail, and nothing will come of it: that much is known.
+                self.complete(decision, _NOT_BEGUN)
+            raise
         finally:
             # Also when the client has left meanwhile: what is in the trail is counted.
-            self._metrics.decided(replaced or decision)
+            told = replaced or decision
+            if isinstance(told, Preflight):
+                self._metrics.answered(told.route.id, PREFLIGHT_STATUS)
+            else:
+                self._metrics.decided(told)
         return replaced
+
+    async def _record_preflight(self, preflight: Preflight, snapshot: Snapshot) -> None:
+        route = preflight.route
+        await self._auditor.own(
+            preflight.head,
+            action=f"{preflight.head.method} {route.path}",
+            route=route.id,
+            rule=route.rule,
+            principal=None,
+            status=PREFLIGHT_STATUS,
+            reason=Reason.OK,
+            revision=snapshot.revision,
+        )
+
+
+def _status_of(decision: Permit | Refusal, snapshot: Snapshot) -> int | None:
+    """Return the status of an answer that the gateway makes itself."""
+    if isinstance(decision, Refusal):
+        return status_of(decision.reason)
+    if decision.route.upstream:
+        return None
+    destination = snapshot.plans[decision.route.id].destination
+    return destination.status if isinstance(destination, Respond) else None

@@ -13,15 +13,18 @@ from gateway.model import (
     Route,
     Tally,
     Verdict,
-    wants_websocket,
 )
+from gateway.pipeline.websocket import unswitchable
 from gateway.ports import CounterStore
 
 
-async def limit(authorized: Authorized, plan: Plan, counters: CounterStore) -> Permit | Refusal:
+async def limit(
+    authorized: Authorized, plan: Plan, counters: CounterStore, *, is_handshake: bool = False
+) -> Permit | Refusal:
     """Charge every limit of the request in one step and return the permit, or charge none and refuse.
 
-    A body that is announced to be too large is refused here, after the charge: asking costs.
+    A body that is announced to be too large is refused here, and so is a WebSocket handshake (`is_handshake`)
+    that cannot be met, both after the charge: asking costs.
     """
     head = authorized.head
     principal = authorized.principal
@@ -35,17 +38,8 @@ async def limit(authorized: Authorized, plan: Plan, counters: CounterStore) -> P
         if not verdict.admitted:
             return refuse_rate(head, verdict, route=authorized.route, principal=principal)
         tallies = verdict.tallies
-    if wants_websocket(head.fields):
-        return Refusal(
-            head=head,
-            route=authorized.route,
-            principal=principal,
-            reason=Reason.UPGRADE_REQUIRED,
-            rule=authorized.route.rule,
-            detail="This route does not speak WebSocket.",
-            tallies=tallies,
-            close=True,
-        )
+    if is_handshake and (refused := unswitchable(authorized, plan, tallies)) is not None:
+        return refused
     if (
         head.content_length is not None
         and plan.max_request is not None
@@ -61,14 +55,7 @@ async def limit(authorized: Authorized, plan: Plan, counters: CounterStore) -> P
             tallies=tallies,
             close=True,
         )
-    return Permit(
-        head=head,
-        route=authorized.route,
-        params=authorized.params,
-        principal=principal,
-        grant=authorized.grant,
-        tallies=tallies,
-    )
+    return Permit(head, authorized.route, authorized.params, principal, authorized.grant, tallies)
 
 
 async def charge_own(
@@ -107,11 +94,16 @@ async def charge_refusal(refusal: Refusal, plan: LimitPlan, counters: CounterSto
     verdict = await counters.take(charges)
     if verdict.admitted:
         return refusal
-    return refuse_rate(head, verdict, route=refusal.route, principal=refusal.principal)
+    return refuse_rate(head, verdict, route=refusal.route, principal=refusal.principal, close=refusal.close)
 
 
 def refuse_rate(
-    head: RequestHead, verdict: Verdict, *, route: Route | None = None, principal: Principal | None = None
+    head: RequestHead,
+    verdict: Verdict,
+    *,
+    route: Route | None = None,
+    principal: Principal | None = None,
+    close: bool = False,
 ) -> Refusal:
     """Return the 429, with the time after which the same request would pass."""
     denying = next(tally.limit for tally in verdict.tallies if tally.wait_us != 0)
@@ -123,4 +115,5 @@ def refuse_rate(
         rule=f"{denying.id} {denying.place}",
         retry_after=retry_after(verdict),
         tallies=verdict.tallies,
+        close=close,
     )

@@ -13,8 +13,6 @@ class Durability(StrEnum):
     """The end of the process at any instant: `write(2)` has returned."""
     POWER = "power"
     """The end of the machine's power too: a grouped `fdatasync` has returned."""
-    OFF = "off"
-    """Nothing: nobody waits. Only for benchmarks."""
 
 
 class RecordRefused(Exception):

@@ -3,11 +3,16 @@
 from gateway.proxy.assertion import Assertions, Sign
 from gateway.proxy.downstream import BodyBroken, BodyTooLarge, ClientLeft, Downstream
 from gateway.proxy.exchange import Exchange
-from gateway.proxy.faults import Fault, UpstreamFault, reason_for
-from gateway.proxy.fleet import Usage
+from gateway.proxy.faults import Fault, UpstreamFault, outcome_of, reason_for
 from gateway.proxy.forward import Forwarder
+from gateway.proxy.request_head import goes_no_further
+from gateway.proxy.tunnel import Switched
+from gateway.proxy.usage import CIRCUIT_STATES, TARGET_STATES, TargetUsage, Usage
+from gateway.proxy.watch import Ongoing, Watch
 
 __all__ = [
+    "CIRCUIT_STATES",
+    "TARGET_STATES",
     "Assertions",
     "BodyBroken",
     "BodyTooLarge",
@@ -16,8 +21,14 @@ __all__ = [
     "Exchange",
     "Fault",
     "Forwarder",
+    "Ongoing",
     "Sign",
+    "Switched",
+    "TargetUsage",
     "UpstreamFault",
     "Usage",
+    "Watch",
+    "goes_no_further",
+    "outcome_of",
     "reason_for",
 ]

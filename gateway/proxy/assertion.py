@@ -6,6 +6,7 @@ from typing import Protocol
 from gateway.model import Permit
 from gateway.ports import Clock
 
+_TYPE = "gw-assertion+jwt"
 _LIFETIME = 60
 _FRESH = 20.0
 _MOST = 10_000
@@ -48,27 +49,43 @@ class Assertions:
         kept = self._kept.get(key)
         if kept is not None and now < kept[0]:
             return kept[1]
-        issued = int(now)
-        expires = issued + _LIFETIME
         fresh_until = now + _FRESH
         if principal.expires_at is not None:
-            expires = min(expires, int(principal.expires_at))
             fresh_until = min(fresh_until, principal.expires_at)
-        token = self._sign(
-            {
-                "iss": self._issuer,
-                "aud": upstream,
-                "iat": issued,
-                "exp": expires,
-                "sub": principal.id,
-                "scope": " ".join(sorted(scopes)),
-                "roles": sorted(principal.roles),
-                "auth_kind": principal.authn_kind,
-            },
-            typ="gw-assertion+jwt",
-        ).encode("ascii")
+        token = self._sign(self._claims(permit, upstream, now), typ=_TYPE).encode("ascii")
         self._keep(key, fresh_until, token)
         return token
+
+    def about_request(self, permit: Permit, upstream: str, *, url: str) -> bytes | None:
+        """Return an assertion that is about this one request too, so that nobody can use it for another;
+        None for nobody.
+
+        It carries the claims `rid` (request id), `htm` (method) and `htu` (`url`: as the upstream gets it,
+        without the query), the latter two as in RFC 9449 section 4.2.
+        """
+        if permit.principal.is_anonymous:
+            return None
+        head = permit.head
+        claims = self._claims(permit, upstream, self._clock.now())
+        claims |= {"rid": head.id, "htm": head.method, "htu": url}
+        return self._sign(claims, typ=_TYPE).encode("ascii")
+
+    def _claims(self, permit: Permit, upstream: str, now: float) -> dict[str, object]:
+        principal = permit.principal
+        issued = int(now)
+        expires = issued + _LIFETIME
+        if principal.expires_at is not None:
+            expires = min(expires, int(principal.expires_at))
+        return {
+            "iss": self._issuer,
+            "aud": upstream,
+            "iat": issued,
+            "exp": expires,
+            "sub": principal.id,
+            "scope": " ".join(sorted(permit.grant.scopes)),
+            "roles": sorted(principal.roles),
+            "auth_kind": principal.authn_kind,
+        }
 
     def _keep(self, key: _Key, fresh_until: float, token: bytes) -> None:
         self._kept.pop(key, None)

@@ -6,15 +6,18 @@ a deadline that the exchange moves on, so that no read or write pays for a timer
 """
 
 import asyncio
+import contextlib
+import os
 import select
 from collections.abc import Callable
 from typing import Final, cast
 
 from gateway.config import Timeouts
+from gateway.model import Line
 from gateway.proxy.faults import Fault, UpstreamFault
 from gateway.proxy.response import ResponseBroken, ResponseHead, ResponseReader
 
-HIGH_WATER: Final = 262_144
+HIGH_WATER: Final = 65_536
 """Bytes that may wait in one direction before the sender is held back."""
 
 _JOINED_AT_MOST: Final = 16_384
@@ -45,6 +48,7 @@ class Connection(asyncio.Protocol):
         "busy",
         "closed",
         "exchanges",
+        "interim",
         "on_lost",
         "uploading",
     )
@@ -74,6 +78,8 @@ class Connection(asyncio.Protocol):
         self.uploading = False
         """Whether the request is not complete yet."""
         self.on_lost: Callable[[Connection], None] | None = None
+        self.interim: Callable[[int, bytes, list[Line]], None] | None = None
+        """Called with the status, reason and lines of each interim response of this exchange, at once."""
 
     def __repr__(self) -> str:
         state = "closed" if self.closed else "busy" if self.busy else "idle"
@@ -107,16 +113,23 @@ class Connection(asyncio.Protocol):
     # One exchange.
 
     def send_head(
-        self, head: bytes, *, bodiless: bool, body: bool, chunked: bool, timeouts: Timeouts
+        self,
+        head: bytes,
+        *,
+        bodiless: bool,
+        body: bool,
+        chunked: bool,
+        timeouts: Timeouts,
+        switching: bool = False,
     ) -> None:
         """Begin an exchange. `bodiless`: the answer will have no body, because this is a HEAD; `body`: a
-        request body follows, ended by `end_body`."""
+        request body follows, ended by `end_body`; `switching`: a 101 is an answer that was asked for."""
         self.busy = True
         self.exchanges += 1
         self.uploading = body
         self._timeouts = timeouts
         self._chunked = chunked
-        self._reader.begin(bodiless=bodiless)
+        self._reader.begin(bodiless=bodiless, switching=switching)
         if not body:
             self._write(head)
             self._expect_within(timeouts.response)
@@ -215,6 +228,11 @@ class Connection(asyncio.Protocol):
         return self._reader.complete
 
     @property
+    def trailers(self) -> list[Line]:
+        """The lines behind the last chunk of a response that is complete."""
+        return self._reader.trailers
+
+    @property
     def problem(self) -> Exception | None:
         """What ended the exchange early."""
         return self._problem
@@ -235,6 +253,24 @@ class Connection(asyncio.Protocol):
         if self._drainer is not None and not self._drainer.done():
             self._drainer.set_result(None)
 
+    def detach(self) -> tuple[asyncio.Transport, bytes]:
+        """Give away the transport of a connection that has switched protocols (101), and the bytes that came
+        behind the head.
+
+        The transport is not being read, and has no timer. Whoever takes it sets a protocol of its own,
+        resumes reading, and calls `connection_lost` of this one when the transport has ended, so that the
+        pool learns of it. Raises `UpstreamFault` when the connection has ended by then.
+        """
+        transport = self._transport
+        if self._problem is not None:
+            raise self._problem
+        if transport is None or transport.is_closing():
+            raise UpstreamFault(Fault.RESPONSE_HEAD, "the connection was closed after its 101")
+        self._transport = None
+        self._reader.drop()
+        self._stop_timer()
+        return transport, self._reader.behind
+
     def end_exchange(self) -> bool:
         """End the exchange, whole or not; say whether the connection may carry another. If not, close it."""
         again = (
@@ -246,7 +282,13 @@ class Connection(asyncio.Protocol):
         self.uploading = False
         self._unsent = None
         self._on_stall = None
+        self.interim = None
         if not again:
+            # A failure holds the frames that it came through, and those hold this connection: left alone, all
+            # of it would wait for the garbage collector, with what was not taken of the body.
+            self._problem = None
+            self._reader.forget()
+            self._stop_timer()
             self.abort()
         return again
 
@@ -270,7 +312,13 @@ class Connection(asyncio.Protocol):
         except ResponseBroken as broken:
             self.fail(UpstreamFault(self._reading_fault(), str(broken)))
             return
-        if reader.buffered >= HIGH_WATER and not self._reading_held and not self._transport.is_closing():
+        if reader.interims:
+            self._pass_on_interims()
+        if (
+            (reader.buffered >= HIGH_WATER or reader.switched)
+            and not self._reading_held
+            and not self._transport.is_closing()
+        ):
             self._reading_held = True
             self._transport.pause_reading()
         self._wake()
@@ -279,19 +327,23 @@ class Connection(asyncio.Protocol):
         """Take the upstream's end: nobody half-closes an HTTP connection that is still of use."""
         self._end()
 
-    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - the loop's signature
+    def connection_lost(self, exc: Exception | None) -> None:
         """Take the end of the connection, whoever wanted it."""
-        self._end()
+        if exc is not None and self.uploading and not self._ended:
+            self._read_last_words()
+        if exc is None and not self._ended:
+            # The end of TLS was not told: whoever sits on the wire can end a connection, too (RFC 9112
+            # section 9.8).
+            exc = ConnectionAbortedError("TLS was not ended")
+        self._end(exc)
         self.closed = True
         self._writing_held = False
         if self._drainer is not None and not self._drainer.done():
             self._drainer.set_result(None)
         self._reader.drop()
         self._transport = None
-        self._on_stall = None
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        if self._on_stall is None:
+            self._stop_timer()
         if self.on_lost is not None:
             self.on_lost(self)
 
@@ -309,10 +361,30 @@ class Connection(asyncio.Protocol):
 
     # Below: private.
 
-    def _end(self) -> None:
+    def _pass_on_interims(self) -> None:
+        interims, self._reader.interims = self._reader.interims, []
+        if self.interim is not None:
+            for status, reason, lines in interims:
+                self.interim(status, reason, lines)
+
+    def _read_last_words(self) -> None:
+        """Read the answer of an upstream that did not want the body to its end, and reset the connection.
+
+        The loop gave up because it could not write, and closes the socket only behind `connection_lost`. What
+        was encrypted cannot be read any more.
+        """
+        transport = self._transport
+        if transport is None or transport.get_extra_info("sslcontext") is not None:
+            return
+        number = transport.get_extra_info("socket").fileno()
+        with contextlib.suppress(OSError):
+            while self._reader.buffered < HIGH_WATER and (data := os.read(number, HIGH_WATER)):
+                self.data_received(data)
+
+    def _end(self, exc: Exception | None = None) -> None:
         if not self._ended and self.busy and self._problem is None:
             try:
-                self._reader.eof()
+                self._reader.eof(exc)
             except ResponseBroken as broken:
                 self._problem = UpstreamFault(self._reading_fault(), str(broken))
         self._ended = True
@@ -345,10 +417,13 @@ class Connection(asyncio.Protocol):
         self._timer_at = at
         self._timer = self._loop.call_at(at, self._look_at_clock)
 
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
     def _look_at_clock(self) -> None:
         self._timer = None
-        if self.closed:
-            return
         # The loop's timers have the resolution of a millisecond.
         if self._loop.time() + 0.001 < self._deadline:
             self._set_timer(self._deadline)
@@ -358,20 +433,21 @@ class Connection(asyncio.Protocol):
             self._time_out()
 
     def _time_out(self) -> None:
-        """Blame whoever the exchange is waiting for."""
-        if self.uploading and self._writing_held:
-            self.fail(
-                UpstreamFault(Fault.REQUEST_BODY_TIMEOUT, "the upstream stopped reading the request body")
-            )
-        elif self._reader.head is None and self.uploading:
-            self.fail(UpstreamFault(Fault.REQUEST_BODY_CLIENT, "the client stopped sending the request body"))
-        elif self._reader.head is None:
-            self.fail(UpstreamFault(Fault.RESPONSE_HEAD_TIMEOUT, "no response within the time allowed"))
-        elif self._waiter is not None:
-            self.fail(UpstreamFault(Fault.RESPONSE_BODY_UPSTREAM, "the response body stopped coming"))
-        else:
-            self.fail(
-                UpstreamFault(Fault.RESPONSE_BODY_CLIENT, "the client stopped reading the response body")
-            )
+        """Blame whoever the exchange is waiting for: the client, when that lets neither side go on."""
+        has_begun = self._reader.head is not None
+        if has_begun and self._waiter is None:
+            # Also when the connection has ended meanwhile: only the client can still be waited for.
+            self._give_up(Fault.RESPONSE_BODY_CLIENT, "the client stopped reading the response body")
             if self._on_stall is not None:
                 self._on_stall()
+        elif self.uploading and self._writing_held:
+            self._give_up(Fault.REQUEST_BODY_TIMEOUT, "the upstream stopped reading the request body")
+        elif self.uploading:
+            self._give_up(Fault.REQUEST_BODY_CLIENT, "the client stopped sending the request body")
+        elif has_begun:
+            self._give_up(Fault.RESPONSE_BODY_UPSTREAM, "the response body stopped coming")
+        else:
+            self._give_up(Fault.RESPONSE_HEAD_TIMEOUT, "no response within the time allowed")
+
+    def _give_up(self, fault: Fault, diagnosis: str) -> None:
+        self.fail(UpstreamFault(fault, diagnosis))

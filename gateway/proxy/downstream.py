@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from gateway.model import Framing, Line
+from gateway.proxy.tunnel import Switched
 
 
 class ClientLeft(Exception):
@@ -21,7 +22,8 @@ class BodyBroken(Exception):
 class Downstream(Protocol):
     """One client connection, for the length of one exchange.
 
-    The forwarder calls `start` once, then `write` any number of times, then `finish` or `abort`.
+    The forwarder calls `interim` any number of times, then `start` once, then `write` any number of times,
+    then `finish` or `abort`; or `switch` instead of `start`, after which nothing else is called but `abort`.
     """
 
     @property
@@ -36,7 +38,15 @@ class Downstream(Protocol):
         """
 
     def continue_(self) -> None:
-        """Send `HTTP/1.1 100 Continue`: the client waits for it before it sends the body."""
+        """Send `HTTP/1.1 100 Continue` to a client that still waits for it before it sends the body; nothing
+        to any other."""
+
+    def interim(self, status: int, reason: bytes, lines: Sequence[Line]) -> None:
+        """Send an interim response (1xx) at once, before `start`; later ones are dropped.
+
+        Nothing is sent to an HTTP/1.0 client (RFC 9110 section 15.2). A `100` is sent once to a client that
+        waits for it.
+        """
 
     def start(self, status: int, reason: bytes, lines: Sequence[Line], framing: Framing) -> None:
         """Take the head of the response.
@@ -57,9 +67,19 @@ class Downstream(Protocol):
         Raises `ClientLeft`, also when `abort` is called while it waits.
         """
 
-    def finish(self) -> None:
+    def finish(self, trailers: Sequence[Line] = ()) -> None:
         """End the response properly. The connection must be closed when the request body was not read to
-        its end."""
+        its end.
+
+        `trailers` are sent as they are behind the last chunk (RFC 9112 section 7.1.2), and dropped where the
+        client's response is not chunked.
+        """
+
+    def switch(self, reason: bytes, lines: Sequence[Line]) -> Switched:
+        """Send a `101` with these lines and return the connection, raw from here on (RFC 9110 section 7.8).
+
+        `lines` hold Upgrade and never Connection. Raises `ClientLeft`.
+        """
 
     def abort(self) -> None:
         """Cut the connection, so that a truncated body cannot be mistaken for a whole one. May be called

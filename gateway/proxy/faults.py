@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from enum import StrEnum
 
-from gateway.model import Reason
+from gateway.model import Outcome, Reason
 
 
 class Fault(StrEnum):
@@ -13,9 +13,17 @@ class Fault(StrEnum):
     """The upstream has no target."""
     POOL_FULL = "pool_full"
     """Every connection to the target is busy, and the queue is full or did not move in time."""
+    TOO_MANY = "too_many"
+    """The upstream carries as many exchanges as its circuit allows."""
+    UNHEALTHY = "unhealthy"
+    """Every target is unhealthy or ejected."""
+    CIRCUIT_OPEN = "circuit_open"
+    """Too many exchanges failed: the upstream is left alone for a while."""
     CONNECT = "connect"
     """The connection was refused, or the name was not found."""
     CONNECT_TIMEOUT = "connect_timeout"
+    TLS = "tls"
+    """The upstream's certificate is not the right one, or it does not accept ours."""
     REQUEST_BODY_CLIENT = "request_body_client"
     """The client stopped sending its request body."""
     REQUEST_BODY_UPSTREAM = "request_body_upstream"
@@ -29,6 +37,10 @@ class Fault(StrEnum):
     """The response body ended too early, broke its framing, or stopped coming."""
     RESPONSE_BODY_CLIENT = "response_body_client"
     """The client stopped reading the response body."""
+    TUNNEL_IDLE = "tunnel_idle"
+    """Neither side of an upgraded connection sent anything for the idle time."""
+    RECALLED = "recalled"
+    """The permit no longer holds: its credential ended, was revoked, or the policy would refuse."""
     CLIENT_LEFT = "client_left"
     GIVEN_UP = "given_up"
     """The gateway closed its connections: it is stopping."""
@@ -37,8 +49,12 @@ class Fault(StrEnum):
 _REASONS: Mapping[Fault, Reason] = {
     Fault.NO_UPSTREAM: Reason.UPSTREAM_UNREACHABLE,
     Fault.POOL_FULL: Reason.OVERLOADED,
+    Fault.TOO_MANY: Reason.OVERLOADED,
+    Fault.UNHEALTHY: Reason.NO_HEALTHY_UPSTREAM,
+    Fault.CIRCUIT_OPEN: Reason.NO_HEALTHY_UPSTREAM,
     Fault.CONNECT: Reason.UPSTREAM_UNREACHABLE,
     Fault.CONNECT_TIMEOUT: Reason.UPSTREAM_TIMEOUT,
+    Fault.TLS: Reason.UPSTREAM_UNREACHABLE,
     Fault.REQUEST_BODY_CLIENT: Reason.REQUEST_TIMEOUT,
     Fault.REQUEST_BODY_UPSTREAM: Reason.UPSTREAM_PROTOCOL_ERROR,
     Fault.REQUEST_BODY_TIMEOUT: Reason.UPSTREAM_TIMEOUT,
@@ -46,6 +62,8 @@ _REASONS: Mapping[Fault, Reason] = {
     Fault.RESPONSE_HEAD_TIMEOUT: Reason.UPSTREAM_TIMEOUT,
     Fault.RESPONSE_BODY_UPSTREAM: Reason.UPSTREAM_PROTOCOL_ERROR,
     Fault.RESPONSE_BODY_CLIENT: Reason.REQUEST_TIMEOUT,
+    Fault.TUNNEL_IDLE: Reason.REQUEST_TIMEOUT,
+    Fault.RECALLED: Reason.CREDENTIALS_INVALID,
     Fault.CLIENT_LEFT: Reason.REQUEST_TIMEOUT,
     Fault.GIVEN_UP: Reason.DRAINING,
 }
@@ -67,3 +85,24 @@ def reason_for(fault: Fault) -> Reason:
     The two faults of a client that no longer listens have a reason for the completion record only.
     """
     return _REASONS[fault]
+
+
+_CUT = frozenset(
+    {
+        Fault.REQUEST_BODY_CLIENT,
+        Fault.RESPONSE_BODY_CLIENT,
+        Fault.TUNNEL_IDLE,
+        Fault.RECALLED,
+        Fault.GIVEN_UP,
+    }
+)
+
+
+def outcome_of(fault: Fault) -> Outcome:
+    """Return how the completion record calls the end of an exchange that failed.
+
+    What the client did, and what the gateway cut, is not the upstream's failure.
+    """
+    if fault is Fault.CLIENT_LEFT:
+        return Outcome.CLIENT_LEFT
+    return Outcome.CUT if fault in _CUT else Outcome.UPSTREAM_FAILED

@@ -1,93 +1,147 @@
 """One exchange on its way: the steps, and what it holds while it takes them.
 
-1. Take a connection to the target whose turn it is, opening one or trying another target if need be.
+1. Borrow a connection to a target, opening one or trying another target if need be.
 2. Send the head, with what the gateway says about the caller.
-3. If there is a request body, ask for it when the client waits to be asked, and carry it beside the rest.
-4. Wait for the head of the response. A request that has been sent is never sent again, whatever its method:
-   nobody knows whether the upstream has acted on it, and there is one request for each permit.
+3. If there is a request body, carry it beside the rest. A client that waits to be asked for it is asked once
+   the upstream asks, or has not answered for a moment.
+4. Wait for the head of the response, and pass interim ones on. A request that has been sent is never sent
+   again, whatever its method: nobody knows whether the upstream has acted on it, and there is one request
+   for each permit. The exception has to be written in the configuration: an answer of 502 or 503 to a
+   request that changes nothing, while the client has been sent nothing.
 5. Translate the head. From here on a failure cuts the client's connection: a truncated body must not look
    like a whole one.
-6. Carry the response body, as fast as the slower side.
+6. Carry the response body, as fast as the slower side; or, behind a 101, whatever both sides send.
 7. Stop the upload if the upstream did not want all of it, and end the client's response.
 8. Give the connection back, or close it when the exchange was not whole.
 """
 
+import asyncio
 from collections.abc import Sequence
 from typing import Final
 
-from gateway.model import Framing, Line, Outcome, Permit, RequestHead
+from gateway.model import Framing, Line, Outcome, Permit, RequestHead, wants_websocket
+from gateway.proxy.assertion import Assertions
 from gateway.proxy.connection import Connection
 from gateway.proxy.downstream import Downstream
 from gateway.proxy.exchange import Exchange
-from gateway.proxy.faults import UpstreamFault
-from gateway.proxy.fleet import Fleet
-from gateway.proxy.pool import Pool
+from gateway.proxy.faults import Fault, UpstreamFault
+from gateway.proxy.fleet import Fleet, Loan
+from gateway.proxy.handshake import accepts
+from gateway.proxy.response import ResponseHead
+from gateway.proxy.tunnel import Tunnel
 from gateway.proxy.upload import Upload
+from gateway.proxy.watch import Watch
 
 # Looking up a member of an enum costs as much as ten of these (Python 3.11).
 _CHUNKED: Final = Framing.CHUNKED
 _LENGTH: Final = Framing.LENGTH
+_NO_BODY: Final = Framing.NONE
+_CONTINUE: Final = 100
+_SWITCHING: Final = 101
+_BAD_GATEWAY: Final = 502
+_UNAVAILABLE: Final = 503
+_UNUSUAL: Final = frozenset({_SWITCHING, _BAD_GATEWAY, _UNAVAILABLE})
+_GRACE: Final = 0.1
+"""Seconds that an upstream gets to say whether it wants a body, before the client is asked for it. Most never
+say: the client's expectation ends at the gateway."""
 
 
 class Passage:
-    """One exchange. Whatever happens in `carry`, `end` gives back what it holds."""
+    """One exchange. Whatever happens in `carry`, `end` gives back what it holds.
+
+    It is `Ongoing` for the watch while a body, or an upgraded connection, is carried.
+    """
 
     __slots__ = (
+        "_answer",
         "_client",
-        "_connection",
         "_fleet",
+        "_grace",
         "_has_body",
-        "_permit",
-        "_pool",
+        "_has_told",
+        "_is_watched",
+        "_loan",
+        "_tunnel",
         "_upload",
+        "_watch",
+        "bytes_in",
         "bytes_out",
+        "fault",
+        "permit",
         "status",
     )
 
-    def __init__(self, fleet: Fleet, permit: Permit, client: Downstream) -> None:
+    def __init__(self, fleet: Fleet, permit: Permit, client: Downstream, watch: Watch | None = None) -> None:
         self._fleet = fleet
-        self._permit = permit
         self._client = client
-        self._has_body = _has_body(permit.head)
-        self._pool: Pool | None = None
-        self._connection: Connection | None = None
+        self._watch = watch
+        head = permit.head
+        self._has_body = head.framing is not _NO_BODY and _has_body(head)
+        self._loan: Loan | None = None
+        self._answer: ResponseHead | None = None
         self._upload: Upload | None = None
+        self._grace: asyncio.TimerHandle | None = None
+        self._tunnel: Tunnel | None = None
+        self._has_told = False
+        self._is_watched = False
+        self.permit = permit
         self.status = 0
+        self.bytes_in = 0
         self.bytes_out = 0
+        self.fault: Fault | None = None
+        """What ended it early; whoever finds out says it before `end`."""
 
     def __repr__(self) -> str:
-        return f"Passage({self._permit.head.id}, status={self.status}, {self._connection!r})"
+        return f"Passage({self.permit.head.id}, status={self.status}, {self._loan!r})"
 
     @property
     def problem(self) -> Exception | None:
         """What ended the exchange with the upstream early."""
-        return None if self._connection is None else self._connection.problem
+        return None if self._loan is None else self._loan.connection.problem
+
+    @property
+    def is_stream(self) -> bool:
+        """Whether it goes on for as long as both sides want: upgraded, or server-sent events."""
+        return self._tunnel is not None or (self._answer is not None and _is_event_stream(self._answer.lines))
 
     async def carry(
-        self, *, assertion: bytes | None, credential_fields: frozenset[bytes], extra: Sequence[Line]
+        self,
+        *,
+        assertions: Assertions,
+        credential_fields: frozenset[bytes],
+        extra: Sequence[Line],
     ) -> None:
-        """Take steps 1 to 7. Raises `UpstreamFault`, and what the client's side raises."""
-        fleet, client, request = self._fleet, self._client, self._permit.head
+        """Take steps 1 to 7. `assertions` makes what the upstream is told about the caller, if it is to be.
+
+        Raises `UpstreamFault`, and what the client's side raises.
+        """
+        fleet, client = self._fleet, self._client
         # 1
-        pool, connection = self._pool, self._connection = await fleet.reach()
-        # 2
-        head = fleet.requests(credential_fields).write(
-            self._permit, authority=pool.authority, assertion=assertion
-        )
-        self._send(connection, head)
-        # 3
-        if self._has_body:
-            if _waits_to_be_asked(request):
-                client.continue_()
-            self._upload = Upload(request, client, connection)
-        # 4
-        answer = await connection.head()
+        loan = self._loan = await fleet.borrow(self.permit)
+        while True:
+            connection = loan.connection
+            # 2, 3
+            self._send(loan, assertions, credential_fields)
+            # 4
+            answer = self._answer = await connection.head()
+            loan.answered(answer.status)
+            if answer.status not in _UNUSUAL or not self._may_repeat(answer.status, loan):
+                break
+            # What is left of the answer goes with its connection, or has come already.
+            self._loan = None
+            loan.give_back()
+            loan = self._loan = await fleet.borrow(self.permit, after=loan)
+        if self._grace is not None:
+            await self._withdraw_question()
         # 5
+        if answer.status == _SWITCHING:
+            await self._switch(loan, answer, extra)
+            return
         data = connection.body_so_far()
         if not data and not connection.complete and connection.problem is not None:
             # Not a byte of the body has come, nor will it: there is still time for a proper answer.
             raise connection.problem
-        lines = fleet.responses.translate(answer.status, answer.lines, answer.hop, extra)
+        lines = fleet.responses.translate(answer, extra, version=self.permit.head.version)
         client.start(answer.status, answer.reason, lines, answer.framing)
         self.status = answer.status
         # 6
@@ -99,43 +153,111 @@ class Passage:
         # 7
         if self._upload is not None:
             await self._upload.stop()
-        client.finish()
+        if answer.framing is _CHUNKED and (trailers := connection.trailers):
+            client.finish(fleet.responses.trailers(trailers, answer.hop))
+        else:
+            client.finish()
 
     async def end(self) -> None:
         """Take step 8, also when the passage was cancelled."""
+        if self._is_watched and self._watch is not None:
+            self._watch.over(self)
+        if self._grace is not None:
+            self._grace.cancel()
         try:
             if self._upload is not None:
                 await self._upload.stop()
         finally:
-            connection, self._connection = self._connection, None
-            if connection is not None and self._pool is not None:
-                self._pool.give_back(connection)
+            loan, self._loan = self._loan, None
+            if loan is not None:
+                if self.fault is not None:
+                    loan.failed(self.fault)
+                loan.give_back()
+
+    def recall(self, *, going_away: bool = False) -> None:
+        """End it: the permit no longer holds, or the gateway is `going_away`."""
+        if self._tunnel is not None:
+            self._tunnel.recall(going_away=going_away)
+        elif self._loan is not None:
+            fault = Fault.GIVEN_UP if going_away else Fault.RECALLED
+            self._loan.connection.fail(UpstreamFault(fault, "what was left of the response was cut"))
+            self._wake()
 
     def ended(self, outcome: Outcome, fault: UpstreamFault | None = None) -> Exchange:
         """Return the account of the exchange."""
-        return Exchange(
-            status=self.status,
-            bytes_in=0 if self._upload is None else self._upload.bytes_in,
-            bytes_out=self.bytes_out,
-            outcome=outcome,
-            fault=None if fault is None else fault.fault,
-            diagnosis="" if fault is None else fault.diagnosis,
-        )
+        bytes_in = self.bytes_in if self._upload is None else self._upload.bytes_in
+        if fault is None:
+            return Exchange(self.status, bytes_in, self.bytes_out, outcome)
+        return Exchange(self.status, bytes_in, self.bytes_out, outcome, fault.fault, fault.diagnosis)
 
-    def _send(self, connection: Connection, head: bytes) -> None:
-        self._connection = connection
-        request = self._permit.head
+    def _send(self, loan: Loan, assertions: Assertions, credential_fields: frozenset[bytes]) -> None:
+        fleet, permit = self._fleet, self.permit
+        request, upstream = permit.head, fleet.upstream
+        heads = fleet.requests(credential_fields)
+        assertion: bytes | None = None
+        # By the rules that the head is written by, which may be others than when the exchange began.
+        if upstream.forward.identity == "signed_jwt":
+            if upstream.forward.binds_request:
+                url = heads.url(request, scheme=loan.scheme, authority=loan.authority)
+                assertion = assertions.about_request(permit, upstream.id, url=url)
+            else:
+                assertion = assertions.about(permit, upstream.id)
+        switching = b"upgrade" in request.fields and wants_websocket(request.fields, request.version)
+        connection = loan.connection
+        connection.interim = self._pass_on_interim
         connection.send_head(
-            head,
+            heads.write(permit, authority=loan.authority, assertion=assertion, switching=switching),
             bodiless=request.method == "HEAD",
             body=self._has_body,
             chunked=request.framing is _CHUNKED,
-            timeouts=self._fleet.upstream.timeouts,
+            timeouts=upstream.timeouts,
+            switching=switching,
         )
+        if self._has_body:
+            if _waits_to_be_asked(request):
+                loop = asyncio.get_running_loop()
+                self._grace = loop.call_later(_GRACE, self._ask)
+            self._upload = Upload(request, self._client, connection)
+
+    def _may_repeat(self, status: int, loan: Loan) -> bool:
+        return (
+            status != _SWITCHING and not self._has_told and self._fleet.may_repeat(self.permit, status, loan)
+        )
+
+    def _ask(self) -> None:
+        """Ask a client that waits for it to send its body."""
+        self._grace = None
+        self._client.continue_()
+
+    def _pass_on_interim(self, status: int, reason: bytes, lines: Sequence[Line]) -> None:
+        self._has_told = True
+        if status == _CONTINUE and self._grace is not None:
+            self._grace.cancel()
+            self._grace = None
+        self._client.interim(status, reason, self._fleet.responses.interim(lines))
+
+    def _wake(self) -> None:
+        """End what waits for the client, who would else never be done. The end of its connection is told
+        afterwards, when the exchange has ended for the reason that the upstream's connection knows."""
+        if self._upload is not None:
+            self._upload.cancel()
+        self._client.abort()
+
+    async def _withdraw_question(self) -> None:
+        """The answer has come: a client that still waits to be asked for its body is not asked any more. What
+        has been asked for is carried, for the upstream may need it to go on."""
+        grace, self._grace = self._grace, None
+        if grace is not None:
+            grace.cancel()
+        if self._upload is not None and not self._upload.bytes_in:
+            await self._upload.stop()
 
     async def _carry_body(self, connection: Connection) -> None:
         client = self._client
-        connection.begin_body(on_stall=client.abort)
+        if self._watch is not None:
+            self._is_watched = True
+            self._watch.begin(self)
+        connection.begin_body(on_stall=self._wake)
         # Sends the head, or the head and what came with it: the upstream may take its time with the rest.
         await client.drain()
         while data := await connection.body():
@@ -146,6 +268,27 @@ class Passage:
                 return
             await client.drain()
 
+    async def _switch(self, loan: Loan, answer: ResponseHead, extra: Sequence[Line]) -> None:
+        request = self.permit.head
+        if (flaw := accepts(request, answer)) is not None:
+            raise UpstreamFault(Fault.RESPONSE_HEAD, flaw)
+        upstream, first = loan.connection.detach()
+        try:
+            lines = self._fleet.responses.translate(answer, extra)
+            client = self._client.switch(answer.reason, lines)
+        except BaseException:
+            upstream.abort()
+            raise
+        self.status = answer.status
+        tunnel = self._tunnel = Tunnel(client, upstream, first, idle=self._fleet.upstream.timeouts.idle)
+        if self._watch is not None:
+            self._is_watched = True
+            self._watch.begin(self)
+        ended = await tunnel.carry()
+        self.bytes_in, self.bytes_out = ended.bytes_in, ended.bytes_out
+        if ended.fault is not None:
+            raise UpstreamFault(ended.fault, ended.diagnosis)
+
 
 def _has_body(head: RequestHead) -> bool:
     return head.framing is _CHUNKED or (head.framing is _LENGTH and bool(head.content_length))
@@ -153,5 +296,11 @@ def _has_body(head: RequestHead) -> bool:
 
 def _waits_to_be_asked(head: RequestHead) -> bool:
     """RFC 9110 section 10.1.1: an HTTP/1.0 client's expectation is ignored."""
-    expectation = head.fields.one(b"expect")
-    return expectation is not None and head.version >= (1, 1) and expectation.lower() == b"100-continue"
+    return b"expect" in head.fields and head.version >= (1, 1)
+
+
+def _is_event_stream(lines: Sequence[Line]) -> bool:
+    return any(
+        name.lower() == b"content-type" and value.lower().startswith(b"text/event-stream")
+        for name, value in lines
+    )

@@ -4,41 +4,55 @@ State is changed in methods without awaits; what awaits only calls them. A conne
 `max_connections` from before it is opened until the event loop has reported its end.
 """
 
-import asyncio
-from collections import deque
-
 from gateway.config import PoolRules, Target
 from gateway.proxy.connection import Connection
-from gateway.proxy.faults import Fault, UpstreamFault
+from gateway.proxy.dial import Dial
+from gateway.proxy.faults import UpstreamFault
+from gateway.proxy.line import Line
 
 
 class Pool:
-    """The connections to one target."""
+    """The connections to one target, which serves the line of its upstream."""
 
-    __slots__ = ("_idle", "_is_retired", "_open", "_opening", "_waiting", "authority", "rules", "target")
+    __slots__ = (
+        "_addresses",
+        "_closed_by",
+        "_idle",
+        "_is_choosy",
+        "_keeps",
+        "_line",
+        "_lost",
+        "_opening",
+        "_waiters",
+        "authority",
+        "rules",
+        "target",
+    )
 
-    def __init__(self, target: Target, rules: PoolRules) -> None:
+    def __init__(self, target: Target, rules: PoolRules, line: "Line[Pool]") -> None:
         self.target = target
         self.authority = target.authority.encode("ascii")
         """What a Host field for this target holds."""
         self.rules = rules
+        self._line = line
+        self._waiters = line.waiters
         self._idle: list[Connection] = []
-        self._open: set[Connection] = set()
         self._opening = 0
-        self._is_retired = False
-        # Each is given a connection, or None: the right to open one.
-        self._waiting: deque[asyncio.Future[Connection | None]] = deque()
+        # Every open connection, and the address that it leads to.
+        self._addresses: dict[Connection, str] = {}
+        self._lost: set[Connection] = set()
+        self._keeps = True
+        self._is_choosy = False
+        """Whether there is anything to ask before a connection is used again."""
+        self._closed_by: UpstreamFault | None = None
 
     def __repr__(self) -> str:
-        return (
-            f"Pool({self.target.authority}, open={self.count}, idle={len(self._idle)}, "
-            f"waiting={len(self._waiting)})"
-        )
+        return f"Pool({self.target.name}, open={self.count}, idle={len(self._idle)})"
 
     @property
     def count(self) -> int:
         """Connections that are open, being opened, or being closed."""
-        return len(self._open) + self._opening
+        return len(self._addresses) + self._opening
 
     @property
     def idle(self) -> int:
@@ -46,9 +60,9 @@ class Pool:
         return len(self._idle)
 
     @property
-    def waiting(self) -> int:
-        """Exchanges that wait for a connection."""
-        return len(self._waiting)
+    def busy(self) -> int:
+        """Connections that carry an exchange, or are being opened or closed."""
+        return len(self._addresses) + self._opening - len(self._idle)
 
     # State, without awaits.
 
@@ -61,126 +75,107 @@ class Pool:
             connection.abort()
         return None
 
-    def give_back(self, connection: Connection) -> None:
-        """Take back a connection at the end of its exchange, for the next one in line or for later."""
-        if connection.end_exchange():
-            self._offer(connection)
+    def reserve(self) -> bool:
+        """Reserve room for a connection, which `open` then fills; False when there is none."""
+        if len(self._addresses) + self._opening >= self.rules.max_connections:
+            return False
+        self._opening += 1
+        return True
 
-    def close(self) -> None:
-        """Close every connection, also the busy ones, and turn away whoever waits."""
-        stopping = UpstreamFault(Fault.GIVEN_UP, f"{self.target.authority}: the gateway is stopping")
-        for waiter in self._waiting:
-            if not waiter.done():
-                waiter.set_exception(stopping)
-        self._idle.clear()
-        for connection in tuple(self._open):
-            connection.fail(stopping)
+    def take_back(self, connection: Connection | None) -> None:
+        """Take what somebody in line was given and did not use: a connection, or the room for one."""
+        if connection is None:
+            self._opening -= 1
+            self.offer_room()
+        elif connection.is_usable():
+            self.offer(connection)
+        else:
+            connection.abort()
 
-    def retire(self) -> None:
-        """Keep nothing from now on: the configuration no longer names this target."""
-        self._is_retired = True
+    def offer_room(self) -> None:
+        """Give the room that there is to whoever waits."""
+        while self._keeps and self._waiters and self.reserve():
+            if not self._line.serve(self, None):
+                self._opening -= 1
+                return
+
+    def keep_nothing(self) -> None:
+        """Close what is idle, and every other connection at the end of its exchange, until `keep_again`."""
+        self._keeps = False
+        self._choose()
         for connection in self._idle:
             connection.abort()
         self._idle.clear()
 
-    def _offer(self, connection: Connection) -> None:
-        while self._waiting:
-            waiter = self._waiting.popleft()
-            if not waiter.done():
-                waiter.set_result(connection)
-                return
-        if self._is_retired:
+    def keep_again(self) -> None:
+        """Be used again."""
+        self._keeps = True
+        self._choose()
+        self.offer_room()
+
+    def adopt(self, rules: PoolRules) -> None:
+        """Go over to other rules. Connections that are too many now are closed when their exchange has
+        ended."""
+        self.rules = rules
+        self._choose()
+
+    def follow(self, addresses: frozenset[str]) -> None:
+        """Use no connection again that leads to any other address."""
+        self._lost = {one for one, address in self._addresses.items() if address not in addresses}
+        self._choose()
+        for connection in self._lost.intersection(self._idle):
+            self._idle.remove(connection)
             connection.abort()
+
+    def close(self, fault: UpstreamFault) -> None:
+        """Close every connection for good, also the busy ones, whose exchanges fail, and those that are being
+        opened."""
+        self._closed_by = fault
+        self._idle.clear()
+        for connection in tuple(self._addresses):
+            connection.fail(fault)
+
+    def offer(self, connection: Connection) -> None:
+        """Take a connection that may carry another exchange, for the next one in line or for later."""
+        if self._is_choosy and not self._may_keep(connection):
+            connection.abort()
+            return
+        if self._waiters and self._line.serve(self, connection):
             return
         self._idle.append(connection)
         connection.rest(self.rules.keepalive)
 
-    def _offer_room(self) -> None:
-        while self._waiting and self.count < self.rules.max_connections:
-            waiter = self._waiting.popleft()
-            if not waiter.done():
-                self._opening += 1
-                waiter.set_result(None)
+    def _choose(self) -> None:
+        self._is_choosy = bool(self._lost) or not self._keeps or self.count > self.rules.max_connections
+
+    def _may_keep(self, connection: Connection) -> bool:
+        return self._keeps and connection not in self._lost and self.count <= self.rules.max_connections
 
     def _forget(self, connection: Connection) -> None:
-        self._open.discard(connection)
+        self._addresses.pop(connection, None)
+        self._lost.discard(connection)
         if connection in self._idle:
             self._idle.remove(connection)
-        self._offer_room()
+        if self._waiters:
+            self.offer_room()
 
     # I/O.
 
-    async def get(self, within: float) -> Connection:
-        """Return a connection, opened or waited for, each within that many seconds.
+    async def open(self, dial: Dial, within: float) -> Connection:
+        """Open a connection into the room that was reserved for it, which is free again when that fails.
 
-        Raises `UpstreamFault` with `CONNECT`, `CONNECT_TIMEOUT` or `POOL_FULL`.
+        Raises `UpstreamFault` with `CONNECT`, `CONNECT_TIMEOUT` or `TLS`, or what it was closed with.
         """
-        while True:
-            connection = self.take()
-            if connection is not None:
-                return connection
-            if self.count < self.rules.max_connections:
-                self._opening += 1
-            else:
-                connection = await self._wait_in_line(within)
-                if connection is not None and connection.is_usable():
-                    return connection
-                if connection is not None:
-                    connection.abort()
-                    continue
-            return await self._connect(within)
-
-    async def _wait_in_line(self, within: float) -> Connection | None:
-        """Return a connection, or None with room for a new one already reserved."""
-        if len(self._waiting) >= self.rules.max_waiting:
-            raise UpstreamFault(Fault.POOL_FULL, f"{self!r}: the line is full")
-        waiter: asyncio.Future[Connection | None] = asyncio.get_running_loop().create_future()
-        self._waiting.append(waiter)
         try:
-            async with asyncio.timeout(within):
-                return await waiter
-        except BaseException as problem:
-            self._leave_line(waiter)
-            if isinstance(problem, TimeoutError):
-                raise UpstreamFault(Fault.POOL_FULL, f"{self!r}: the line did not move in time") from None
-            raise
-
-    def _leave_line(self, waiter: asyncio.Future[Connection | None]) -> None:
-        """Pass on what a waiter was given at the very moment it left."""
-        if not waiter.done():
-            waiter.cancel()
-        if waiter in self._waiting:
-            self._waiting.remove(waiter)
-        if waiter.cancelled() or waiter.exception() is not None:
-            return
-        connection = waiter.result()
-        if connection is None:
+            connection, address = await dial.open(self.target, within)
+        except BaseException:
             self._opening -= 1
-            self._offer_room()
-        else:
-            self._offer(connection)
-
-    async def _connect(self, within: float) -> Connection:
-        """Open a connection into the room that was reserved for it."""
-        loop = asyncio.get_running_loop()
-        target = self.target
-        try:
-            async with asyncio.timeout(within):
-                _, connection = await loop.create_connection(
-                    lambda: Connection(loop), target.host, target.port
-                )
-        except BaseException as problem:
-            self._opening -= 1
-            self._offer_room()
-            if isinstance(problem, TimeoutError):
-                raise UpstreamFault(Fault.CONNECT_TIMEOUT, f"{target.authority}: no answer") from None
-            if isinstance(problem, OSError | UnicodeError):
-                raise UpstreamFault(Fault.CONNECT, f"{target.authority}: {problem}") from None
+            self.offer_room()
             raise
         self._opening -= 1
-        if connection.closed:
-            self._offer_room()
-            raise UpstreamFault(Fault.CONNECT, f"{target.authority}: closed at once")
-        self._open.add(connection)
+        self._addresses[connection] = address
         connection.on_lost = self._forget
+        if self._closed_by is not None:
+            connection.abort()
+            raise self._closed_by
         return connection

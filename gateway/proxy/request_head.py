@@ -4,10 +4,11 @@ import re
 from typing import Final
 from urllib.parse import quote_from_bytes
 
-from gateway.config import ForwardRules
+from gateway.config import ForwardRules, Rewrite
 from gateway.model import Framing, Permit, Principal, RequestHead
+from gateway.proxy.handshake import SWITCHING_LINES
 from gateway.proxy.headers import HOP_BY_HOP, Known, Patterns, is_claimed, nominated, settable, spelling
-from gateway.proxy.target import request_target
+from gateway.proxy.target import Rewriter, request_target
 
 # Plain integers: one is compared for every line of every request.
 _DROP: Final = 0
@@ -17,6 +18,8 @@ _LENGTH: Final = 3
 _AUTHORIZATION: Final = 4
 _COOKIE: Final = 5
 _TRACE: Final = 6
+_TE: Final = 7
+_MAX_FORWARDS: Final = 8
 
 # Looking up a member of an enum costs as much as ten of these (Python 3.11).
 _IS_CHUNKED: Final = Framing.CHUNKED
@@ -26,6 +29,8 @@ _OWN_COOKIE = b"__Host-gw"
 _TRACEPARENT = re.compile(rb"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 # Everything printable except `%`, so that no two values are written alike.
 _PLAIN = "".join(chr(code) for code in range(0x21, 0x7F) if chr(code) != "%")
+_SWITCHING = b"\r\n".join(b": ".join(line) for line in SWITCHING_LINES)
+_COUNT_DIGITS: Final = 9
 _KEPT_AT_MOST = 1024
 _KEPT_LENGTH = 64
 
@@ -37,8 +42,11 @@ class RequestHeads:
     and what the gateway says is added after, so that nothing a client sends can replace or remove it.
     """
 
-    def __init__(self, rules: ForwardRules, credential_fields: frozenset[bytes]) -> None:
+    def __init__(
+        self, rules: ForwardRules, credential_fields: frozenset[bytes], rewrite: Rewrite | None = None
+    ) -> None:
         self._rules = rules
+        self._rewriter = None if rewrite is None else Rewriter(rewrite)
         self._set = settable(rules.set_request_headers)
         self._set_names = frozenset(spelling(name) for name, _ in self._set)
         self._removed = Patterns(rules.remove_request_headers)
@@ -50,18 +58,23 @@ class RequestHeads:
         self._nominated: dict[tuple[bytes, ...], frozenset[bytes]] = {}
         self._words: dict[frozenset[str], bytes] = {}
 
-    def write(self, permit: Permit, *, authority: bytes, assertion: bytes | None) -> bytes:
+    def write(
+        self, permit: Permit, *, authority: bytes, assertion: bytes | None, switching: bool = False
+    ) -> bytes:
         """Return the whole head, with its empty line.
 
-        `authority` is the target's, for `host: upstream` and for clients that sent no Host.
+        `authority` is the target's, for `host: upstream` and for clients that sent no Host; `switching`: the
+        upstream is asked to switch to WebSocket.
         """
         head = permit.head
-        parts = [b"%b %b HTTP/1.1" % (head.method.encode("ascii"), request_target(head))]
+        parts = [b"%b %b HTTP/1.1" % (head.method.encode("ascii"), request_target(head, self._rewriter))]
         if head.authority is None and b"host" not in self._set_names:
             parts.append(b"Host: " + authority)
         self._pass_on(head, parts, authority)
         if head.framing is _IS_CHUNKED:
             parts.append(b"Transfer-Encoding: chunked")
+        if switching:
+            parts.append(_SWITCHING)
         added = self._forwarding(head)
         if assertion is not None:
             added.append(b"X-Gateway-Assertion: " + assertion)
@@ -74,30 +87,45 @@ class RequestHeads:
         parts.append(b"\r\n")
         return b"\r\n".join(parts)
 
+    def url(self, head: RequestHead, *, scheme: str, authority: bytes) -> str:
+        """Return the URL of a request as the upstream gets it, without the query."""
+        path, _, _ = request_target(head, self._rewriter).decode("ascii").partition("?")
+        set_hosts = [value for name, value in self._set if spelling(name) == b"host"]
+        if set_hosts:
+            host = set_hosts[-1].decode("utf-8")
+        elif self._keeps_host and head.authority is not None:
+            host = head.authority
+        else:
+            host = authority.decode("ascii")
+        return f"{scheme}://{host}{path}"
+
     def _pass_on(self, head: RequestHead, parts: list[bytes], authority: bytes) -> None:
         fields = head.fields
         known = self._known
         hop = self._hop(fields.all(b"connection")) if b"connection" in fields else None
-        length_written = False
+        length_written = takes_trailers = False
         for line in fields.lines:
             name = line[0]
             verdict = known.get(name)
             if verdict is None:
                 verdict = known.learn(name, self._judge(name))
-            if verdict == _DROP or (hop and name.lower() in hop):
-                continue
             if verdict == _KEEP:
-                parts.append(b": ".join(line))
+                if not (hop and name.lower() in hop):
+                    parts.append(b": ".join(line))
             elif verdict == _LENGTH:
                 # Written from the number that was understood, never from the client's text, and once.
                 if head.content_length is not None and not length_written:
                     parts.append(b"%b: %d" % (name, head.content_length))
                     length_written = True
-            elif value := _judged_by_value(verdict, line[1], head, authority):
+            elif verdict == _TE:
+                takes_trailers = takes_trailers or _takes_trailers(line[1])
+            elif verdict == _DROP or (hop and name.lower() in hop):
+                continue
+            elif (value := _judged_by_value(verdict, line[1], head, authority)) is not None:
                 parts.append(b"%b: %b" % (name, value))
         if head.framing is _HAS_LENGTH and not length_written:
             parts.append(b"Content-Length: %d" % (head.content_length or 0))
-        if b"te" in fields and _takes_trailers(fields.all(b"te")):
+        if takes_trailers:
             # RFC 9110 section 10.1.4: "A sender of TE MUST also send a 'TE' connection option".
             parts.append(b"TE: trailers\r\nConnection: TE")
 
@@ -118,6 +146,8 @@ class RequestHeads:
         as_is = folded == name.lower()
         if folded == b"content-length":
             return _LENGTH if as_is else _DROP
+        if folded == b"te":
+            return _TE
         if folded in HOP_BY_HOP or folded == b"expect" or folded in self._set_names:
             return _DROP
         if folded == b"host":
@@ -128,6 +158,8 @@ class RequestHeads:
             return _AUTHORIZATION if folded == b"authorization" else _DROP
         if folded == b"cookie":
             return _COOKIE
+        if folded == b"max-forwards":
+            return _MAX_FORWARDS
         return _TRACE if folded in (b"traceparent", b"tracestate") else _KEEP
 
     def _forwarding(self, head: RequestHead) -> list[bytes]:
@@ -167,6 +199,19 @@ class RequestHeads:
         return text
 
 
+def goes_no_further(head: RequestHead) -> bool:
+    """Say whether a request asks about the gateway itself: an OPTIONS that may not be forwarded any more
+    (RFC 9110 section 7.6.2)."""
+    return any(_forwards_left(head, value) == 0 for value in head.fields.all(b"max-forwards"))
+
+
+def _forwards_left(head: RequestHead, value: bytes) -> int | None:
+    """Return what Max-Forwards says, None where it says nothing: it is for OPTIONS, and for TRACE, which
+    nobody may send."""
+    is_number = value.isdigit() and len(value) <= _COUNT_DIGITS
+    return int(value) if is_number and head.method == "OPTIONS" else None
+
+
 def _judged_by_value(verdict: int, value: bytes, head: RequestHead, authority: bytes) -> bytes | None:
     """Return what is passed on of a field that depends on more than its name."""
     if verdict == _HOST:
@@ -176,6 +221,9 @@ def _judged_by_value(verdict: int, value: bytes, head: RequestHead, authority: b
     if verdict == _AUTHORIZATION:
         is_bearer = value[:6].lower() == b"bearer" and value[6:7] in (b"", b" ", b"\t")
         return None if is_bearer else value
+    if verdict == _MAX_FORWARDS:
+        left = _forwards_left(head, value)
+        return value if left is None else b"%d" % max(left - 1, 0)
     return value if _continues_trace(head) else None
 
 
@@ -188,16 +236,15 @@ def _text(value: bytes | None) -> str | None:
     return None if value is None else value.decode("latin-1")
 
 
-def _takes_trailers(values: tuple[bytes, ...]) -> bool:
-    return any(item.strip(b" \t").lower() == b"trailers" for value in values for item in value.split(b","))
+def _takes_trailers(value: bytes) -> bool:
+    return any(item.strip(b" \t").lower() == b"trailers" for item in value.split(b","))
 
 
-def _without_own_cookies(value: bytes) -> bytes:
+def _without_own_cookies(value: bytes) -> bytes | None:
     if _OWN_COOKIE not in value:
         return value
-    return b"; ".join(
-        pair for part in value.split(b";") if not (pair := part.strip(b" \t")).startswith(_OWN_COOKIE)
-    )
+    pairs = [part.strip(b" \t") for part in value.split(b";")]
+    return b"; ".join(pair for pair in pairs if not pair.startswith(_OWN_COOKIE)) or None
 
 
 def _continues_trace(head: RequestHead) -> bool:

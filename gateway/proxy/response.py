@@ -34,6 +34,8 @@ _PHRASE = re.compile(rb"[\t\x20-\x7e\x80-\xff]*")
 _FRAMING_LENGTHS: Final = frozenset({len(b"content-length"), len(b"transfer-encoding"), len(b"connection")})
 _KEEP_ALIVE: Final = [b"keep-alive"]
 _NOTHING: Final[frozenset[bytes]] = frozenset()
+_LEAST_INTERIM: Final = 16
+"""Bytes that an interim head has at least besides its lines."""
 
 
 class ResponseBroken(Exception):
@@ -41,7 +43,7 @@ class ResponseBroken(Exception):
 
 
 class ResponseHead(NamedTuple):
-    """The head of a final response."""
+    """The head of a final response, or of the 101 that ends an exchange."""
 
     status: int
     reason: bytes
@@ -55,6 +57,7 @@ class ResponseReader:
     """Reads one response after another. `begin` starts the next."""
 
     __slots__ = (
+        "_interim_size",
         "_left",
         "_lines",
         "_parser",
@@ -62,32 +65,52 @@ class ResponseReader:
         "_phrase",
         "_problem",
         "_quiet",
+        "_switching",
         "_without_parser",
+        "behind",
         "bodiless",
         "buffered",
         "complete",
         "head",
+        "interims",
         "reusable",
+        "switched",
+        "trailers",
     )
 
     def __init__(self) -> None:
         self._parser: httptools.HttpResponseParser | None = None
         self._without_parser = False
+        self.interims: list[tuple[int, bytes, list[Line]]] = []
+        """Status, reason and lines of the interim responses that have arrived; whoever takes them empties
+        it."""
+        self.trailers: list[Line] = []
+        """The lines behind the last chunk of a complete response."""
+        self.switched = False
+        """Whether the response is a 101 that was asked for: what follows is not HTTP, and for good."""
+        self.behind = b""
+        """Bytes that came behind a 101."""
         self.begin(bodiless=False)
+        # The parser comes with the first exchange: a connection that was never made has no end to drop it at.
+        self.drop()
 
     def __repr__(self) -> str:
         return f"ResponseReader(head={self.head is not None}, complete={self.complete})"
 
-    def begin(self, *, bodiless: bool) -> None:
-        """Forget the last response and expect another; `bodiless` when it answers a HEAD."""
+    def begin(self, *, bodiless: bool, switching: bool = False) -> None:
+        """Forget the last response and expect another; `bodiless` when it answers a HEAD, `switching` when it
+        may be a 101."""
         self.head: ResponseHead | None = None
         self.complete = False
         self.reusable = False
         """Whether the connection may carry another exchange once the response is complete."""
-        """Whether any byte of the response has been seen."""
         self.buffered = 0
         """Body bytes that have not been taken."""
+        if self.trailers:
+            self.trailers = []
         self.bodiless = bodiless
+        self._switching = switching
+        self._interim_size = 0
         self._lines: list[Line] = []
         self._parts: list[bytes] = []
         self._phrase = b""
@@ -97,11 +120,20 @@ class ResponseReader:
         # A parser that was left in the middle of a message cannot begin another.
         if self._parser is None or self._without_parser:
             self._parser = httptools.HttpResponseParser(self)
+            # An interim response does not end the connection, whatever it or its version says. What follows
+            # a final response is dropped here with the connection, whether or not the parser complains.
+            self._parser.set_dangerous_leniencies(lenient_keep_alive=True)
         self._without_parser = False
 
     def drop(self) -> None:
         """Let go of the parser, which holds this object in a cycle."""
         self._parser = None
+
+    def forget(self) -> None:
+        """Let go of what has not been taken of the body, too: nobody will."""
+        self._parser = None
+        self._parts.clear()
+        self.buffered = 0
 
     def take(self) -> bytes:
         """Return the body bytes that have arrived, b"" when there are none."""
@@ -120,20 +152,25 @@ class ResponseReader:
         """
         if self.complete:
             self.reusable = False
+            if self.switched:
+                self.behind += data
         elif self._without_parser:
             self._count(data)
         else:
             self._parse(data)
 
-    def eof(self) -> None:
-        """Take the end of the connection. Raises `ResponseBroken` when the response is not whole."""
+    def eof(self, problem: Exception | None = None) -> None:
+        """Take the end of the connection, which was closed, or broke because of a problem. Raises
+        `ResponseBroken` when the response is not whole."""
         self.reusable = False
         if self.complete:
             return
+        how = "was closed" if problem is None else f"broke ({problem})"
         if self.head is None:
-            raise ResponseBroken("the connection was closed before the end of the response's head")
-        if self.head.framing is not _CLOSE:
-            raise ResponseBroken("the connection was closed in the middle of the response's body")
+            raise ResponseBroken(f"the connection {how} before the end of the response's head")
+        # RFC 9112 section 8: a body that ends with its connection is whole when that was closed.
+        if self.head.framing is not _CLOSE or problem is not None:
+            raise ResponseBroken(f"the connection {how} in the middle of the response's body")
         self.complete = True
 
     def _count(self, data: bytes) -> None:
@@ -165,6 +202,8 @@ class ResponseReader:
             self._parser = None
             if not self.complete:
                 raise ResponseBroken(self._problem or str(error)) from None
+            if self.switched and isinstance(error, httptools.HttpParserUpgrade):
+                self.behind = data[error.args[0] :]
             # The fault lies in what follows the response.
             self.reusable = False
             return
@@ -192,27 +231,28 @@ class ResponseReader:
         self._phrase += part
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Take a header line. Trailers come here too, and go nowhere."""
+        """Take a header line, or a trailer."""
         if self.head is None:
             self._lines.append((name, value))
+        elif not self.complete:
+            self.trailers.append((name, value))
 
     def on_headers_complete(self) -> None:
         """Judge the head."""
         if self.head is not None or self._parser is None:
             return
         status = self._parser.get_status_code()
-        if status < _FIRST_FINAL:
-            if status < _FIRST_INTERIM or status == _SWITCHING:
-                self._refuse(f"status {status}, which nobody asked for")
-            return
         lines = self._lines
+        if status < _FIRST_FINAL:
+            self._take_interim(status, lines)
+            return
         # One read may hold more than the limit without the head being that long.
-        if self._quiet > MAX_HEAD and sum(len(name) + len(value) for name, value in lines) > MAX_HEAD:
+        if self._quiet > MAX_HEAD and len(self._phrase) + _size(lines) > MAX_HEAD:
             self._refuse(f"a head of more than {MAX_HEAD} bytes")
         if status > _LAST_STATUS:
             self._refuse(f"status {status}")
-        if self._phrase not in _PHRASES and _PHRASE.fullmatch(self._phrase) is None:
-            self._refuse("control bytes in the reason phrase")
+        if self._phrase not in _PHRASES:
+            self._check_phrase()
         self._quiet = 0
         self._frame(status, lines, self._parser.get_http_version())
 
@@ -234,7 +274,32 @@ class ResponseReader:
     def on_message_complete(self) -> None:
         """End the message: an interim one, the response, or whatever follows it."""
         if self.head is not None:
+            # One read may hold more than the limit.
+            if self.trailers and not self.complete and _size(self.trailers) > MAX_HEAD:
+                self._refuse(f"more than {MAX_HEAD} bytes of trailers")
             self.complete = True
+
+    def _take_interim(self, status: int, lines: list[Line]) -> None:
+        if status < _FIRST_INTERIM or (status == _SWITCHING and not self._switching):
+            self._refuse(f"status {status}, which nobody asked for")
+        self._check_phrase()
+        if status == _SWITCHING:
+            options = [value for name, value in lines if name.lower() == b"connection"]
+            self.head = ResponseHead(status, self._phrase, lines, _NONE, nominated(options))
+            self.switched = True
+            return
+        length, codings, _ = self._framing_fields(lines)
+        if length or codings:
+            # RFC 9110 section 8.6 forbids it; what follows is a body to some, a response to others.
+            self._refuse(f"a {status} with a body")
+        self._interim_size += _LEAST_INTERIM + _size(lines)
+        if self._interim_size > MAX_HEAD:
+            self._refuse(f"more than {MAX_HEAD} bytes of interim responses")
+        self.interims.append((status, self._phrase, lines))
+
+    def _check_phrase(self) -> None:
+        if _PHRASE.fullmatch(self._phrase) is None:
+            self._refuse("control bytes in the reason phrase")
 
     def _frame(self, status: int, lines: list[Line], version: str) -> None:
         """Find how the body ends (RFC 9112 section 6.3), and whether the connection outlives it."""
@@ -301,6 +366,10 @@ class ResponseReader:
     def _refuse(self, problem: str) -> None:
         self._problem = problem
         raise ResponseBroken(problem)
+
+
+def _size(lines: list[Line]) -> int:
+    return sum(len(name) + len(value) for name, value in lines)
 
 
 def _keeps_connection(version: str, options: list[bytes]) -> bool:

@@ -18,19 +18,27 @@ class Upload:
         self._length = head.content_length if head.framing is Framing.LENGTH else None
         self.bytes_in = 0
         loop = asyncio.get_running_loop()
-        self._task = loop.create_task(self._carry(), name=f"upload {head.id}")
+        self._task: asyncio.Task[None] | None = loop.create_task(self._carry(), name=f"upload {head.id}")
         self._task.add_done_callback(self._tell)
         # Runs after the task's first step: if the client has sent no body byte by then, the head goes alone.
         loop.call_soon(connection.flush)
 
     def __repr__(self) -> str:
-        return f"Upload(bytes_in={self.bytes_in}, done={self._task.done()})"
+        return f"Upload(bytes_in={self.bytes_in}, stopped={self._task is None})"
+
+    def cancel(self) -> None:
+        """Stop soon, whether or not the body is complete."""
+        if self._task is not None:
+            self._task.cancel()
 
     async def stop(self) -> None:
         """Stop, whether or not the body is complete; afterwards nobody reads from the client."""
-        if not self._task.done():
-            self._task.cancel()
-            await asyncio.wait({self._task})
+        task = self._task
+        if task is not None and not task.done():
+            task.cancel()
+            await asyncio.wait({task})
+        # What ended it early holds its frames, and those hold this object.
+        self._task = None
 
     async def _carry(self) -> None:
         client, connection, length = self._client, self._connection, self._length

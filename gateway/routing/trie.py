@@ -51,8 +51,8 @@ class _Node(Generic[T]):
         self.literals: dict[str, _Node[T]] = {}
         self.param: _Node[T] | None = None
         self.rest: _Node[T] | None = None
-        self.methods: dict[str, tuple[T, tuple[str, ...]]] = {}
-        """Value and names of the parameters, by method; empty where no path ends."""
+        self.methods: dict[str, tuple[Match[T], tuple[str, ...]]] = {}
+        """The match without parameters, and their names, by method; empty where no path ends."""
 
 
 class RouteTrie(Generic[T]):
@@ -77,9 +77,9 @@ class RouteTrie(Generic[T]):
         node = _descend(self._root(host), path)
         taken = tuple(method for method in wanted if method in node.methods)
         if taken:
-            raise RouteClash(node.methods[taken[0]][0], taken)
+            raise RouteClash(node.methods[taken[0]][0].value, taken)
         for method in wanted:
-            node.methods[method] = (value, path.params)
+            node.methods[method] = (Match(value, _NO_PARAMS), path.params)
 
     def match(
         self, host: str | None, segments: tuple[str, ...], method: str
@@ -107,8 +107,8 @@ class RouteTrie(Generic[T]):
         route = node.methods.get(method)
         if route is None:
             return MethodMismatch(tuple(sorted(node.methods)))
-        value, names = route
-        return Match(value, dict(zip(names, captured, strict=True)) if names else _NO_PARAMS)
+        match, names = route
+        return Match(match.value, dict(zip(names, captured, strict=True))) if names else match
 
     def _find_by_suffix(
         self, host: str, segments: tuple[str, ...]

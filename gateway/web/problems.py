@@ -3,7 +3,7 @@
 import math
 
 from gateway.limits import rate_fields
-from gateway.model import STATUS_AND_TITLE, Line, Reason, Refusal, Tally
+from gateway.model import STATUS_AND_TITLE, WEBSOCKET_VERSION, Line, Reason, Refusal, Tally
 from gateway.web.answer import Answer, json_answer
 
 MEDIA_TYPE = b"application/problem+json"
@@ -45,8 +45,12 @@ def _lines(refusal: Refusal, request_id: str) -> list[Line]:
     if refusal.allow:
         lines.append((b"Allow", ", ".join(refusal.allow).encode()))
     if refusal.reason is Reason.UPGRADE_REQUIRED:
-        # RFC 9110 section 15.5.22: the protocol that is spoken here.
-        lines.append((b"Upgrade", b"HTTP/1.1"))
+        # RFC 9110 section 15.5.22: the protocol that is spoken here; RFC 6455 section 4.2.2: in
+        # which version.
+        if refusal.is_websocket_here:
+            lines += [(b"Upgrade", b"websocket"), (b"Sec-WebSocket-Version", WEBSOCKET_VERSION)]
+        else:
+            lines.append((b"Upgrade", b"HTTP/1.1"))
     if refusal.retry_after is not None or refusal.reason in _RETRY_SOON:
         # Rounded up: a client that comes back exactly then must not be refused again.
         lines.append((b"Retry-After", b"%d" % max(1, math.ceil(refusal.retry_after or 1))))

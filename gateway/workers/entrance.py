@@ -11,6 +11,7 @@ from typing import Final
 
 import structlog
 
+from gateway.workers.doorstep import let_nobody_begin
 from gateway.workers.hand import Hand
 from gateway.workers.place import Place
 from gateway.workers.spread import Spread, is_slow
@@ -79,6 +80,7 @@ class Entrance:
         Say whether it has got all of them: it takes only so many at a time.
         """
         for listener in self._listeners if self.is_open else ():
+            let_nobody_begin(listener)
             while self._accept(listener):
                 pass
         self.close_listeners()

@@ -20,6 +20,7 @@ from support.upstream import (
     upstream_that,
 )
 
+from gateway.config import Target
 from gateway.model import Outcome
 from gateway.proxy import Fault, UpstreamFault, reason_for
 
@@ -250,10 +251,10 @@ async def test_whatever_happens_no_place_is_lost(seed: int) -> None:
 
     async with proxied(behave, max_connections=4, max_waiting=300, idle=0.5, response=0.5) as proxy:
         await asyncio.gather(*(visit(proxy) for _ in range(200)))
-        (pool,) = proxy.forwarder._fleets["orders"]._pools.values()
+        pool = proxy.forwarder._fleets["orders"]._instances[0].pool
         while pool.count > pool.idle:
             await asyncio.sleep(0.001)
-        assert pool.waiting == 0
+        assert not proxy.forwarder._fleets["orders"]._line.waiters
         assert pool.count <= 4
 
 
@@ -291,31 +292,36 @@ async def test_a_target_that_refuses_is_passed_over_and_the_body_is_whole(method
 
 
 @pytest.mark.parametrize("settings", [Settings(retries=0), Settings(budget=0.0)])
-async def test_without_retries_every_other_request_fails(settings: Settings) -> None:
+async def test_without_retries_the_request_that_finds_a_dead_target_fails_and_no_other(
+    settings: Settings,
+) -> None:
     async with upstream_that(answering(ok())) as raw:
         proxy = Proxy(upstream_of(raw.target_at(unused_port()), raw.target, **settings))
-        failed = 0
-        for _ in range(4):
-            try:
-                await proxy.get()
-            except UpstreamFault:
-                failed += 1
-        assert failed == 2
+        with pytest.raises(UpstreamFault, match="connect"):
+            await proxy.get()
+        for _ in range(10):
+            assert (await proxy.get())[0].outcome is Outcome.COMPLETE
+        await proxy.forwarder.close()
+
+
+async def test_a_dead_target_costs_no_answer_and_next_to_no_retries() -> None:
+    async with upstream_that(answering(ok())) as raw:
+        proxy = Proxy(upstream_of(raw.target_at(unused_port()), raw.target, budget=0.2))
+        for _ in range(200):
+            assert (await proxy.get())[0].outcome is Outcome.COMPLETE
+        assert proxy.forwarder.usage()["orders"].retries <= 5
         await proxy.forwarder.close()
 
 
 async def test_retries_stop_when_they_would_add_too_much_load() -> None:
-    async with upstream_that(answering(ok())) as raw:
-        proxy = Proxy(upstream_of(raw.target_at(unused_port()), raw.target, budget=0.1))
-        failed = 0
-        for _ in range(60):
-            try:
-                await proxy.get()
-            except UpstreamFault:
-                failed += 1
-        await proxy.forwarder.close()
-    # Thirty first tries fail; the reserve of ten and a tenth of the load are retried.
-    assert 10 <= failed <= 20
+    targets = [Target(scheme="http", host="127.0.0.1", port=unused_port()) for _ in range(2)]
+    proxy = Proxy(upstream_of(*targets, budget=0.1))
+    for _ in range(60):
+        with pytest.raises(UpstreamFault):
+            await proxy.get()
+    # The reserve of ten and a tenth of the load.
+    assert 10 <= proxy.forwarder.usage()["orders"].retries <= 16
+    await proxy.forwarder.close()
 
 
 async def test_turns_go_to_targets_by_weight() -> None:

@@ -1,15 +1,28 @@
 """What upstreams receive: heads and bodies, byte for byte, and who waits for whom. Real sockets."""
 
 import asyncio
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Mapping
 
 import pytest
-from support.downstream import ALICE, RecordingClient, Tap, head_of, upload_head
+from support.downstream import ALICE, REQUEST_ID, RecordingClient, Tap, head_of, permit_for, upload_head
 from support.forwarding import proxied
-from support.upstream import Peer, answering, ok, rules
+from support.upstream import Peer, answering, ok, rules, upstream_of, upstream_that
 
+from gateway.config import Rewrite
 from gateway.model import Outcome
-from gateway.proxy import BodyBroken, BodyTooLarge, ClientLeft, Exchange, Fault, UpstreamFault, reason_for
+from gateway.ports import SystemClock
+from gateway.proxy import (
+    Assertions,
+    BodyBroken,
+    BodyTooLarge,
+    ClientLeft,
+    Exchange,
+    Fault,
+    Forwarder,
+    UpstreamFault,
+    reason_for,
+)
 
 
 async def test_the_head_arrives_as_it_was_sent_with_our_lines_added() -> None:
@@ -300,14 +313,104 @@ async def test_an_upstream_that_goes_away_during_an_upload_is_a_502() -> None:
 
 
 @pytest.mark.parametrize("value", [b"100-continue", b"100-Continue"])
-async def test_a_client_that_waits_to_be_asked_is_asked_and_the_upstream_is_not_bothered(
-    value: bytes,
+async def test_a_client_that_waits_to_be_asked_is_asked_when_the_upstream_asks(value: bytes) -> None:
+    body = Tap()
+
+    async def behave(peer: Peer) -> None:
+        await peer.head()
+        peer.send(b"HTTP/1.1 100 Continue\r\nX-Early: yes\r\nConnection: keep-alive\r\n\r\n")
+        assert await peer.reader.readexactly(5) == b"hello"
+        peer.send(ok())
+
+    async with proxied(behave) as proxy:
+        client = RecordingClient(body)
+        running = proxy.begin(client, upload_head(5, (b"Expect", value)))
+        await client.arrived.wait()
+        assert client.interims == [(100, b"Continue", [(b"X-Early", b"yes")])]
+        body.let_out(b"hello")
+        assert (await running).bytes_in == 5
+        assert client.continued == 0
+
+
+async def test_a_client_that_waits_to_be_asked_is_asked_when_the_upstream_says_nothing() -> None:
+    body = Tap()
+
+    async def behave(peer: Peer) -> None:
+        request = await peer.request()
+        assert request.values(b"expect") == []
+        assert request.body == b"hello"
+        peer.send(ok())
+
+    async with proxied(behave) as proxy:
+        client = RecordingClient(body)
+        begun = time.monotonic()
+        running = proxy.begin(client, upload_head(5, (b"Expect", b"100-continue")))
+        await client.arrived.wait()
+        assert client.continued == 1
+        assert 0.09 < time.monotonic() - begun < 2
+        body.let_out(b"hello")
+        assert (await running).bytes_in == 5
+
+
+@pytest.mark.parametrize("status", [b"417 Expectation Failed", b"401 Unauthorized", b"200 OK"])
+async def test_a_final_answer_instead_of_a_question_arrives_alone_and_no_body_is_read(status: bytes) -> None:
+    body = Tap()
+
+    async def behave(peer: Peer) -> None:
+        await peer.head()
+        peer.send(b"HTTP/1.1 " + status + b"\r\nContent-Length: 4\r\n\r\nwhy?")
+        assert await peer.closed() == b""
+
+    async with proxied(behave) as proxy:
+        client = RecordingClient(body)
+        exchange = await proxy.send(client, upload_head(5, (b"Expect", b"100-continue")))
+        assert (client.status, client.body, client.ending) == (int(status[:3]), b"why?", "finished")
+        assert (client.continued, client.interims, exchange.bytes_in) == (0, [], 0)
+        assert exchange.outcome is Outcome.COMPLETE
+        await proxy.raw.peers[0].gone.wait()
+        assert body.ended
+    # The question would have been asked by then.
+    await asyncio.sleep(0.12)
+    assert client.continued == 0
+
+
+@pytest.mark.parametrize("asks", [True, False])
+async def test_a_client_that_was_asked_has_its_body_carried_though_the_answer_has_begun(
+    *, asks: bool
 ) -> None:
+    body = Tap()
+
+    async def behave(peer: Peer) -> None:
+        await peer.head()
+        if asks:
+            peer.send(b"HTTP/1.1 100 Continue\r\n\r\n")
+        else:
+            await asked.wait()
+        peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n")
+        peer.send(await peer.reader.readexactly(5))
+
+    asked = asyncio.Event()
+    async with proxied(behave) as proxy:
+        client = RecordingClient(body)
+        running = proxy.begin(client, upload_head(5, (b"Expect", b"100-continue")))
+        while not (client.continued or client.interims):
+            client.arrived.clear()
+            await client.arrived.wait()
+        asked.set()
+        while not client.started:
+            client.arrived.clear()
+            await client.arrived.wait()
+        body.let_out(b"hello")
+        assert (await running).outcome is Outcome.COMPLETE
+        assert client.body == b"hello"
+
+
+async def test_a_client_that_does_not_wait_after_all_has_its_body_carried() -> None:
     async with proxied(answering(ok())) as proxy:
         client = RecordingClient([b"hello"])
-        await proxy.send(client, upload_head(5, (b"Expect", value)))
-        assert client.continued == 1
-        assert proxy.raw.received[0].values(b"expect") == []
+        exchange = await proxy.send(client, upload_head(5, (b"Expect", b"100-continue")))
+        assert (exchange.bytes_in, client.continued) == (5, 0)
+        assert proxy.raw.received[0].body == b"hello"
 
 
 async def test_nobody_is_asked_who_does_not_wait() -> None:
@@ -336,3 +439,107 @@ async def test_a_get_with_a_body_delivers_it() -> None:
         head = head_of((b"Content-Length", b"5"), length=5)
         await proxy.send(RecordingClient([b"hello"]), head)
     assert proxy.raw.received[0].body == b"hello"
+
+
+@pytest.mark.parametrize("_time", range(10))
+async def test_an_early_answer_is_not_lost_to_the_reset_that_follows(_time: int) -> None:
+    async def behave(peer: Peer) -> None:
+        await peer.head()
+        await peer.send_all(b"HTTP/1.1 413 Too Large\r\nContent-Length: 4\r\n\r\nwhy?")
+        # With bytes that it has not read, the kernel makes it a reset.
+        peer.close()
+
+    async def pieces() -> AsyncIterator[bytes]:
+        while True:
+            yield b"x" * 65_536
+            await asyncio.sleep(0)
+
+    async with proxied(behave) as proxy:
+        client = RecordingClient(pieces())
+        exchange = await proxy.send(client, upload_head())
+        assert (client.status, client.body, client.ending) == (413, b"why?", "finished")
+        assert exchange.outcome is Outcome.COMPLETE
+
+
+async def test_an_early_answer_is_seen_at_once_and_bytes_go_on_both_ways() -> None:
+    body = Tap()
+
+    async def behave(peer: Peer) -> None:
+        await peer.head()
+        peer.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+        async for piece in chunks_of(peer):
+            peer.send(b"%x\r\n%b\r\n" % (len(piece), piece))
+        peer.send(b"0\r\nX-Sum: 1\r\n\r\n")
+        await peer.closed()
+
+    async with proxied(behave) as proxy:
+        client = RecordingClient(body)
+        running = proxy.begin(client, upload_head())
+        await client.arrived.wait()
+        assert client.started
+        for count in range(1, 4):
+            body.let_out(b"abc")
+            await client.until(3 * count)
+        body.let_out(None)
+        exchange = await running
+    assert (client.body, client.trailers) == (b"abc" * 3, [(b"X-Sum", b"1")])
+    assert (exchange.bytes_in, exchange.bytes_out, exchange.outcome) == (9, 9, Outcome.COMPLETE)
+
+
+async def chunks_of(peer: Peer) -> AsyncIterator[bytes]:
+    """Give the chunks of a request body as they come."""
+    while size := int(await peer.reader.readuntil(b"\r\n"), 16):
+        yield (await peer.reader.readexactly(size + 2))[:-2]
+
+
+async def test_a_rewritten_path_is_what_the_upstream_gets_and_what_an_assertion_is_bound_to() -> None:
+    signed: list[Mapping[str, object]] = []
+
+    def sign(claims: Mapping[str, object], *, typ: str) -> str:
+        signed.append(claims)
+        return f"{typ}-{len(signed)}"
+
+    async with upstream_that(answering(ok())) as raw:
+        upstream = upstream_of(
+            raw.target,
+            forward=rules(identity="signed_jwt", binds_request=True, host="upstream"),
+            rewrite=Rewrite(strip_prefix="/orders", add_prefix="/v2"),
+        )
+        forwarder = Forwarder(
+            assertions=Assertions(issuer="https://gw.example", sign=sign, clock=SystemClock())
+        )
+        for number in (1, 2):
+            await forwarder.forward(
+                permit_for(head_of(target="/orders/1?q=/orders"), principal=ALICE),
+                upstream,
+                credential_fields=frozenset(),
+                client=RecordingClient(),
+            )
+            received = raw.received[-1]
+            assert received.request_line == b"GET /v2/1?q=/orders HTTP/1.1"
+            assert received.values(b"x-gateway-assertion") == [b"gw-assertion+jwt-%d" % number]
+            assert signed[-1]["htu"] == f"http://127.0.0.1:{raw.port}/v2/1"
+            assert (signed[-1]["htm"], signed[-1]["rid"]) == ("GET", REQUEST_ID)
+        await forwarder.close()
+
+
+async def test_who_asks_is_told_as_the_configuration_says_when_the_request_goes_out() -> None:
+    async def behave(peer: Peer) -> None:
+        while True:
+            await peer.request()
+            await go_on.wait()
+            peer.send(ok())
+
+    go_on = asyncio.Event()
+    async with proxied(behave, forward=rules(identity="headers"), max_connections=1) as proxy:
+        first = proxy.begin(RecordingClient(), head_of())
+        while not proxy.raw.received:
+            await asyncio.sleep(0.001)
+        second = asyncio.ensure_future(proxy.send(RecordingClient(), head_of(), ALICE))
+        await asyncio.sleep(0)
+        proxy.upstream = upstream_of(
+            proxy.raw.target, forward=rules(identity="signed_jwt"), max_connections=1
+        )
+        go_on.set()
+        await asyncio.gather(first, second)
+        assert proxy.raw.received[1].values(b"x-gateway-assertion")

@@ -3,7 +3,7 @@
 import asyncio
 
 import pytest
-from support.downstream import RecordingClient
+from support.downstream import RecordingClient, head_of
 from support.forwarding import proxied
 from support.upstream import Peer, answering, ok, rules
 
@@ -252,6 +252,14 @@ async def test_an_upstream_that_closes_before_its_head_is_whole_is_a_502(respons
         b"HTTP/1.1 200\rX-Foobar: abc\r\nContent-Length: 0\r\n\r\n",
         b"HTTP/1.1 200 OK\nContent-Length: 0\n\n",
         b"HTTP/1.1 103 Early\rX: a\r\n\r\n" + ok(),
+        b"HTTP/1.1 103 Early\x00\r\n\r\n" + ok(),
+        b"HTTP/1.1 103 Early Hints\r\nX: a\x00\r\n\r\n" + ok(),
+        b"HTTP/1.1 100 Continue\r\nContent-Length: 5\r\n\r\n" + ok(),
+        b"HTTP/1.1 103 Early Hints\r\nContent-Length: 5\r\n\r\nhello" + ok(),
+        b"HTTP/1.1 199 Odd\r\nContent-Length: 5\r\n\r\nhello" + ok(),
+        b"HTTP/1.1 199 Odd\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n" + ok(),
+        b"HTTP/1.1 103 Early Hints\r\nTransfer-Encoding: chunked\r\n\r\n" + ok(),
+        b"HTTP/1.1 103 Early Hints\r\n\r\nnonsense\r\n\r\n",
     ],
 )
 async def test_an_upstream_that_breaks_the_protocol_in_its_head_is_a_502(response: bytes) -> None:
@@ -274,6 +282,14 @@ async def test_an_upstream_that_breaks_the_protocol_in_its_head_is_a_502(respons
 )
 @pytest.mark.parametrize("ending", ["close", "reset"])
 async def test_a_truncated_body_cuts_the_client_off(response: bytes, ending: str) -> None:
+    await cut_off(response, ending)
+
+
+async def test_a_body_that_ends_with_the_connection_is_not_whole_when_that_is_reset() -> None:
+    await cut_off(b"HTTP/1.1 200 OK\r\n\r\nabc", "reset")
+
+
+async def cut_off(response: bytes, ending: str) -> None:
     arrived = asyncio.Event()
 
     async def behave(peer: Peer) -> None:
@@ -323,14 +339,134 @@ async def test_a_body_that_fails_before_its_first_byte_is_still_a_502() -> None:
     assert reason_for(caught.value.fault) == "upstream-protocol-error"
 
 
-async def test_interim_responses_come_before_the_real_one() -> None:
-    interim = b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 102 Processing\r\n\r\n"
-    async with proxied(answering(b"HTTP/1.1 100 Continue\r\n\r\n" + interim + ok(b"real"))) as proxy:
+async def test_interim_responses_are_passed_on_at_once_in_order_and_each_once() -> None:
+    proceed = asyncio.Event()
+
+    async def behave(peer: Peer) -> None:
+        while True:
+            await peer.request()
+            peer.send(
+                b"HTTP/1.1 100 Continue\r\n\r\n"
+                b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\nConnection: X-Hop\r\nX-Hop: 1\r\nLink: </b>\r\n\r\n"
+                b"HTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 199 \r\nContent-Length: 0\r\n"
+            )
+            await proceed.wait()
+            peer.send(b"\r\n" + ok(b"real"))
+
+    async with proxied(behave) as proxy:
         for _ in range(2):
-            _, client = await proxy.get()
+            proceed.clear()
+            client = RecordingClient()
+            running = proxy.begin(client, head_of())
+            await client.arrived.wait()
+            assert not client.started
+            proceed.set()
+            await running
+            assert client.interims == [
+                (100, b"Continue", []),
+                (103, b"Early Hints", [(b"Link", b"</a>"), (b"Link", b"</b>")]),
+                (102, b"Processing", []),
+                (199, b"", []),
+            ]
             assert (client.status, client.body) == (200, b"real")
             assert not client.values(b"link")
         assert proxy.raw.connections == 1
+
+
+@pytest.mark.parametrize(
+    "interim",
+    [
+        b"HTTP/1.1 103 Early Hints\r\nConnection: close\r\n\r\n",
+        b"HTTP/1.0 100 Continue\r\n\r\n",
+        b"HTTP/1.1 103 Early Hints\r\nUpgrade: h2c\r\nConnection: upgrade\r\n\r\n",
+    ],
+)
+async def test_an_interim_response_ends_neither_the_exchange_nor_the_connection(interim: bytes) -> None:
+    async with proxied(answering(interim + ok(b"real"))) as proxy:
+        for _ in range(2):
+            _, client = await proxy.get()
+            assert (client.status, client.body, len(client.interims)) == (200, b"real", 1)
+        assert proxy.raw.connections == 1
+
+
+async def test_an_interim_response_behind_the_real_one_reaches_nobody() -> None:
+    async with proxied(answering(ok(b"real") + b"HTTP/1.1 103 Early Hints\r\n\r\n")) as proxy:
+        for count in (1, 2):
+            _, client = await proxy.get()
+            assert (client.body, client.interims) == (b"real", [])
+            assert proxy.raw.connections == count
+
+
+@pytest.mark.parametrize("repeated", [b"HTTP/1.1 102 \r\n\r\n", b"HTTP/1.1 103 \r\nLink: </a>\r\n\r\n"])
+@pytest.mark.parametrize("piece", [10_000_000, 1000])
+async def test_a_flood_of_interim_responses_is_a_502_however_it_arrives(repeated: bytes, piece: int) -> None:
+    flood = repeated * 5000
+
+    async def behave(peer: Peer) -> None:
+        await peer.request()
+        for at in range(0, len(flood), piece):
+            await peer.send_all(flood[at : at + piece])
+            await asyncio.sleep(0)
+        peer.send(ok())
+
+    async with proxied(behave) as proxy:
+        client = RecordingClient()
+        with pytest.raises(UpstreamFault) as caught:
+            await proxy.send(client)
+    assert caught.value.fault is Fault.RESPONSE_HEAD
+    assert len(client.interims) <= 65_536 // 16
+
+
+async def test_trailers_follow_the_last_chunk_whether_or_not_they_were_announced() -> None:
+    response = (
+        b"HTTP/1.1 200 OK\r\nTrailer: X-Sum, Set-Cookie\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n"
+        b"X-Sum: 1\r\nSet-Cookie: a=b\r\nX-More: caf\xe9\r\nX-Forwarded-For: me\r\nX-Sum:\r\n\r\n"
+    )
+    async with proxied(answering(response)) as proxy:
+        for _ in range(2):
+            _, client = await proxy.get()
+            assert (client.body, client.ending) == (b"hello", "finished")
+            assert client.lines == [(b"Trailer", b"X-Sum, Set-Cookie")]
+            assert client.trailers == [(b"X-Sum", b"1"), (b"X-More", b"caf\xe9"), (b"X-Sum", b"")]
+        assert proxy.raw.connections == 1
+
+
+async def test_a_response_has_no_trailers_of_the_one_before() -> None:
+    first = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nX-Sum: 1\r\n\r\n"
+    second = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"
+    async with proxied(answering(first, second)) as proxy:
+        assert (await proxy.get())[1].trailers == [(b"X-Sum", b"1")]
+        assert (await proxy.get())[1].trailers == []
+        assert proxy.raw.connections == 1
+
+
+@pytest.mark.parametrize("cut", range(54, 82))
+async def test_trailers_may_arrive_in_any_two_pieces(cut: int) -> None:
+    response = (
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\nX-A: b\r\nX-C:  d\r\n\r\n"
+    )
+
+    async def behave(peer: Peer) -> None:
+        await peer.request()
+        await peer.send_all(response[:cut])
+        await asyncio.sleep(0.001)
+        peer.send(response[cut:])
+        await peer.closed()
+
+    async with proxied(behave) as proxy:
+        _, client = await proxy.get()
+    assert (client.body, client.trailers) == (b"a", [(b"X-A", b"b"), (b"X-C", b"d")])
+
+
+@pytest.mark.parametrize(
+    "broken", [b"X-A : b\r\n\r\n", b"X-A: b\r\n c\r\n\r\n", b"X-A: b\x00\r\n\r\n", b"no colon\r\n\r\n"]
+)
+async def test_broken_trailers_cut_the_client_off(broken: bytes) -> None:
+    response = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\n" + broken
+    async with proxied(answering(response)) as proxy:
+        exchange, client = await proxy.get()
+    assert (client.body, client.ending, client.trailers) == (b"a", "aborted", [])
+    assert exchange.fault is Fault.RESPONSE_BODY_UPSTREAM
 
 
 @pytest.mark.parametrize(
@@ -356,7 +492,7 @@ async def test_an_endless_head_is_a_502(endless: bytes) -> None:
     assert caught.value.fault is Fault.RESPONSE_HEAD
 
 
-@pytest.mark.parametrize("endless", [b"a" * 1000, b"T: x\r\n" * 100])
+@pytest.mark.parametrize("endless", [b"a" * 1000, b"T: x\r\n" * 100, b"T: x\r\n" * 20_000])
 async def test_endless_trailers_cut_the_client_off(endless: bytes) -> None:
     async def behave(peer: Peer) -> None:
         await peer.request()

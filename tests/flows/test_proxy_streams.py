@@ -134,11 +134,11 @@ async def test_every_byte_starts_the_idle_time_anew() -> None:
         await peer.request()
         peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n")
         for _ in range(10):
-            await asyncio.sleep(0.04)
+            await asyncio.sleep(0.06)
             peer.send(b"x")
         await peer.closed()
 
-    async with proxied(behave, idle=0.2, response=0.2) as proxy:
+    async with proxied(behave, idle=0.5, response=0.5) as proxy:
         exchange, client = await proxy.get()
     assert (client.body, exchange.outcome) == (b"x" * 10, Outcome.COMPLETE)
 
@@ -156,6 +156,28 @@ async def test_a_client_that_stops_reading_is_cut_off() -> None:
         await proxy.raw.peers[0].gone.wait()
     assert client.ending == "aborted"
     assert (exchange.outcome, exchange.fault) == (Outcome.CUT, Fault.RESPONSE_BODY_CLIENT)
+
+
+@pytest.mark.parametrize("announced", [b"30000", b"60000"])
+async def test_a_client_that_stops_reading_is_cut_off_also_when_the_upstream_has_gone(
+    announced: bytes,
+) -> None:
+    async def behave(peer: Peer) -> None:
+        await peer.request()
+        peer.send(b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: " + announced + b"\r\n\r\nx")
+        await client.arrived.wait()
+        await asyncio.sleep(0)
+        await peer.send_all(b"x" * 29_999)
+        peer.close()
+
+    async with proxied(behave, idle=0.1) as proxy:
+        client = RecordingClient()
+        client.reading.clear()
+        async with asyncio.timeout(2):
+            exchange = await proxy.send(client, head_of())
+    is_whole = announced == b"30000"
+    assert exchange.fault is (Fault.RESPONSE_BODY_CLIENT if is_whole else Fault.RESPONSE_BODY_UPSTREAM)
+    assert client.ending == "aborted"
 
 
 async def test_no_answer_in_time_is_a_504() -> None:
@@ -216,6 +238,33 @@ async def test_an_upstream_that_stops_reading_is_a_504() -> None:
         released.set()
     assert caught.value.fault is Fault.REQUEST_BODY_TIMEOUT
     assert reason_for(caught.value.fault) == "upstream-timeout"
+
+
+@pytest.mark.parametrize("reads", [True, False])
+async def test_a_client_that_stalls_both_ways_is_not_the_upstream_s_failure(*, reads: bool) -> None:
+    async def echo(peer: Peer) -> None:
+        await peer.head()
+        peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: 100000000\r\n\r\n")
+        while data := await peer.reader.read(65_536):
+            await peer.send_all(data)
+
+    async def sending() -> AsyncIterator[bytes]:
+        yield b"x"
+        if reads:
+            await asyncio.Event().wait()
+        while True:
+            yield b"x" * 65_536
+
+    async with proxied(echo, idle=0.1) as proxy:
+        client = RecordingClient(sending())
+        running = proxy.begin(client, upload_head(100_000_000))
+        await client.until(1)
+        if not reads:
+            client.reading.clear()
+        async with asyncio.timeout(2):
+            exchange = await running
+    assert exchange.fault is (Fault.REQUEST_BODY_CLIENT if reads else Fault.RESPONSE_BODY_CLIENT)
+    assert (client.ending, exchange.outcome) == ("aborted", Outcome.CUT)
 
 
 async def test_closing_the_forwarder_ends_what_runs() -> None:

@@ -14,6 +14,11 @@ def usage(forwarder: Forwarder) -> Usage:
     return only
 
 
+def seen(forwarder: Forwarder) -> tuple[int, int, int]:
+    found = usage(forwarder)
+    return found.busy, found.idle, found.waiting
+
+
 async def test_connections_are_busy_then_idle_and_who_waits_is_seen() -> None:
     release = asyncio.Event()
 
@@ -28,10 +33,10 @@ async def test_connections_are_busy_then_idle_and_who_waits_is_seen() -> None:
         both = [asyncio.ensure_future(proxy.get()) for _ in range(2)]
         while not proxy.raw.received:
             await asyncio.sleep(0.001)
-        assert usage(proxy.forwarder) == Usage(busy=1, idle=0, waiting=1, retries=0, faults={})
+        assert seen(proxy.forwarder) == (1, 0, 1)
         release.set()
         await asyncio.gather(*both)
-        assert usage(proxy.forwarder) == Usage(busy=0, idle=1, waiting=0, retries=0, faults={})
+        assert seen(proxy.forwarder) == (0, 1, 0)
 
 
 async def test_a_failed_exchange_is_a_fault_and_a_target_passed_over_a_retry() -> None:

@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import shutil
 import signal
 import socket
 import subprocess
@@ -14,35 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from support.pasted import Block, blocks_of, curl_below, expected, paste
 
 ROOT = Path(__file__).parents[2]
-
-CURL = """#!{python}
-# The part of curl that the README uses, for machines that have none.
-import argparse, json, sys, urllib.error, urllib.request
-parser = argparse.ArgumentParser()
-parser.add_argument("url")
-for flag in "si":
-    parser.add_argument(f"-{{flag}}", action="store_true")
-parser.add_argument("-H", action="append", default=[])
-for flag in "Xdow":
-    parser.add_argument(f"-{{flag}}")
-o = parser.parse_args()
-headers = dict(h.split(": ", 1) for h in o.H)
-data = None if o.d is None else o.d.encode()
-request = urllib.request.Request(o.url, data=data, headers=headers, method=o.X or ("POST" if data else "GET"))
-try:
-    answer = urllib.request.build_opener(urllib.request.ProxyHandler({{}})).open(request)
-except urllib.error.HTTPError as error:
-    answer = error
-body = answer.read().decode()
-if o.i:
-    print(f"HTTP/1.1 {{answer.status}} {{answer.reason}}\\n{{answer.headers}}", end="")
-if o.o is None:
-    print(body, end="")
-if o.w:
-    print(o.w.replace("\\\\n", "\\n").replace("%{{http_code}}", str(answer.status)), end="")
-"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,17 +29,7 @@ class Demo:
 
     def paste(self, script: str) -> str:
         """Return what a shell prints, without carriage returns, and one blank for many."""
-        ended = subprocess.run(
-            ["sh", "-c", script],
-            cwd=self.folder,
-            env=self.environment,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=50,
-        )
-        assert not ended.stderr, ended.stderr
-        return re.sub(" +", " ", ended.stdout.replace("\r", ""))
+        return paste(script, folder=self.folder, environ=self.environment)
 
     @property
     def service(self) -> tuple[str, int]:
@@ -79,14 +42,10 @@ class Demo:
 @pytest.fixture
 def demo(tmp_path: Path) -> Iterator[Demo]:
     port, admin_port = _free_port(), _free_port()
-    tools = tmp_path / "bin"
-    tools.mkdir()
-    if shutil.which("curl") is None:
-        (tools / "curl").write_text(CURL.format(python=sys.executable))
-        (tools / "curl").chmod(0o755)
+    tools = curl_below(tmp_path / "bin")
     environment = {
         **os.environ,
-        "PATH": f"{tools}:{os.environ['PATH']}",
+        "PATH": os.environ["PATH"] if tools is None else f"{tools}:{os.environ['PATH']}",
         "GATEWAY_LISTEN": f"127.0.0.1:{port}",
         "GATEWAY_ADMIN_LISTEN": f"127.0.0.1:{admin_port}",
         "GATEWAY_DATA_DIR": str(tmp_path / "data"),
@@ -121,13 +80,11 @@ def _free_port() -> int:
 
 
 def test_what_the_readme_says_to_paste_prints_what_the_readme_says(demo: Demo) -> None:
-    blocks = re.findall(
-        r"^```(\w+)\n(.*?)^```$", (ROOT / "README.md").read_text(), flags=re.MULTILINE | re.DOTALL
-    )
+    blocks = blocks_of((ROOT / "README.md").read_text())
     steps = [
-        (script, blocks[number + 1][1] if blocks[number + 1][0] == "text" else "")
-        for number, (language, script) in enumerate(blocks)
-        if language == "sh"
+        (block.text, following.text if following.language == "text" else "")
+        for block, following in zip(blocks, [*blocks[1:], Block("", "")], strict=True)
+        if block.language == "sh"
     ]
     assert len(steps) >= 5
     rule = "=== next ===\n"
@@ -136,14 +93,8 @@ def test_what_the_readme_says_to_paste_prints_what_the_readme_says(demo: Demo) -
     script = script.replace(".venv/bin/gateway", f"'{sys.executable}' -m gateway")
     printed = demo.paste(script).split(rule)
     assert len(printed) == len(steps)
-    for (step, expected), output in zip(steps, printed, strict=True):
-        assert re.fullmatch(_pattern(expected), output.strip()), f"{step}\nprinted\n{output}\nnot\n{expected}"
-
-
-def _pattern(text: str) -> str:
-    """Return an expression for a text in which … stands for anything: on a line of its own, for any lines."""
-    text = re.sub(r"^…\n", "\0", re.sub(" +", " ", text.strip() + "\n"), flags=re.MULTILINE)
-    return re.escape(text).replace("\0", r"(?:.*\n)*?").replace("…", ".*").removesuffix("\\\n")
+    for (step, promised), output in zip(steps, printed, strict=True):
+        assert re.fullmatch(expected(promised), output.strip()), f"{step}\nprinted\n{output}\nnot\n{promised}"
 
 
 def test_what_the_demo_says_to_paste_is_allowed_and_refused_and_recorded(demo: Demo) -> None:

@@ -12,6 +12,8 @@ GATEWAY = ROOT / "gateway"
 
 TASK_OWNERS = {
     "gateway/assembly/running.py",  # what runs as long as the gateway does
+    "gateway/edge/connection.py",  # the answer to one request, cancelled with its connection
+    "gateway/proxy/resolver.py",  # lookups that whoever wants the same name shares, ended with the resolver
     "gateway/proxy/upload.py",  # one request body on its way, ended with its exchange
     "gateway/stores/redis/link.py",  # the connection to Redis, kept up until the link is closed
 }

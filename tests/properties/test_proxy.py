@@ -11,7 +11,6 @@ from support.downstream import ALICE, head_of, permit_for
 from support.upstream import rules
 
 from gateway.model import Framing, Line
-from gateway.proxy.balance import RoundRobin
 from gateway.proxy.headers import is_claimed, spelling
 from gateway.proxy.request_head import RequestHeads
 from gateway.proxy.response import ResponseBroken, ResponseReader
@@ -176,14 +175,6 @@ def test_how_a_response_is_cut_into_segments_changes_nothing(
     cuts = sorted(data.draw(st.sets(st.integers(0, len(raw)), max_size=6)))
     pieces = [raw[start:end] for start, end in zip([0, *cuts], [*cuts, len(raw)], strict=True) if start < end]
     assert outcome(pieces, bodiless=bodiless) == outcome([raw], bodiless=bodiless)
-
-
-@given(weights=st.lists(st.integers(1, 20), min_size=1, max_size=6), rounds=st.integers(1, 3))
-def test_every_round_gives_each_target_its_weight(weights: list[int], rounds: int) -> None:
-    balance = RoundRobin(weights)
-    for _ in range(rounds):
-        turns = Counter(balance.turn() for _ in range(sum(weights)))
-        assert [turns[index] for index in range(len(weights))] == weights
 
 
 @given(first=st.text(max_size=12), second=st.text(max_size=12))

@@ -1,5 +1,6 @@
 """Laws of routing: one reading of a path, and the most specific route, against naive references."""
 
+import re
 from random import Random
 from typing import NamedTuple
 from urllib.parse import quote, unquote
@@ -38,6 +39,7 @@ PIECES = st.sampled_from(
             "%ff",
             "%00",
             "%3b",
+            "..%3b",
             "%23",
             "%e2%80%a8",
             "%c2%85",
@@ -57,13 +59,51 @@ def test_what_is_accepted_decodes_once_and_encodes_to_an_equivalent_path(target:
     found = read_target(target)
     if isinstance(found, Ambiguous):
         return
-    path, query, segments = found
+    path, query, segments, oddities = found
     assert target == (path if query is None else f"{path}?{query}")
     assert path.startswith("/")
     assert tuple(unquote(part, errors="strict") for part in path[1:].split("/")) == segments
+    if oddities:
+        return
     again = read_target("/" + "/".join(quote(segment, safe="") for segment in segments))
     assert isinstance(again, TargetParts)
     assert again.segments == segments
+
+
+def strictly_refused(target: str) -> bool:
+    """Say whether a target is ambiguous to whoever takes no spelling for ordinary, step by step."""
+    if any(not "!" <= character <= "~" for character in target) or "#" in target:
+        return True
+    path = target.partition("?")[0]
+    if not path.startswith("/") or any(bad in path for bad in ("//", ";", "\\")):
+        return True
+    if any(bad in path.lower() for bad in ("%2f", "%5c")):
+        return True
+    for raw in path.split("/"):
+        if any(not is_escape(raw[at : at + 3]) for at, character in enumerate(raw) if character == "%"):
+            return True
+        try:
+            segment = unquote(raw, errors="strict")
+        except UnicodeDecodeError:
+            return True
+        if segment in {".", ".."}:
+            return True
+        if any(is_escape(segment[at : at + 3]) for at in range(len(segment))):
+            return True
+        if any(ord(character) < 0x20 or 0x7F <= ord(character) < 0xA0 for character in segment):
+            return True
+    return False
+
+
+def is_escape(text: str) -> bool:
+    return len(text) == 3 and text[0] == "%" and all(digit in "0123456789abcdefABCDEF" for digit in text[1:])
+
+
+@given(TARGETS)
+def test_where_no_spelling_is_allowed_everything_ambiguous_is_refused_and_nothing_else(target: str) -> None:
+    found = read_target(target)
+    refused = isinstance(found, Ambiguous) or bool(found.oddities)
+    assert refused == strictly_refused(target)
 
 
 @given(TARGETS)
@@ -71,14 +111,26 @@ def test_what_is_accepted_holds_nothing_that_another_parser_reads_differently(ta
     found = read_target(target)
     if isinstance(found, Ambiguous):
         return
-    path, query, segments = found
+    path, query, segments, oddities = found
     assert all("!" <= character <= "~" for character in target)
     assert "#" not in target
-    assert not any(bad in path for bad in ("//", ";", "\\"))
-    assert not any(bad in path.lower() for bad in ("%2f", "%5c"))
+    seen = {
+        name
+        for name, spellings in {
+            "double_slash": ["//"],
+            "semicolon": [";"],
+            "backslash": ["\\", "%5c"],
+            "encoded_slash": ["%2f"],
+        }.items()
+        if any(text in path.lower() for text in spellings)
+    }
+    assert oddities == seen
     for position, segment in enumerate(segments):
         assert segment not in {".", ".."}
-        assert segment or position == len(segments) - 1
+        assert segment or position == len(segments) - 1 or "double_slash" in oddities
+        # Also to whoever takes an encoded separator for a separator after all.
+        assert not {".", ".."} & set(re.split(r"[/\\]", segment))
+        assert not is_escape(segment[:3])
         assert unquote(segment) == segment
         assert not any(ord(character) < 0x20 or 0x7F <= ord(character) < 0xA0 for character in segment)
     assert (query is None) == ("?" not in target)
@@ -121,7 +173,8 @@ def test_a_hostile_path_is_refused_wherever_the_hostile_part_is(
 ) -> None:
     # A digit after a cut escape would make it whole.
     assume(hostile not in {"%", "%4"} or not after[:1].isalnum())
-    assert isinstance(read_target(f"/{before}{hostile}{after}"), Ambiguous)
+    found = read_target(f"/{before}{hostile}{after}")
+    assert isinstance(found, Ambiguous) or found.oddities
 
 
 class Rule(NamedTuple):

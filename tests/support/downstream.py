@@ -15,7 +15,7 @@ from gateway.model import (
     RequestHead,
     Route,
 )
-from gateway.proxy import ClientLeft
+from gateway.proxy import ClientLeft, Switched
 
 REQUEST_ID = "0b1c2d3e-4f50-4617-8a9b-0c1d2e3f4a5b"
 ALICE = Principal(
@@ -105,6 +105,8 @@ class RecordingClient:
         self.reads = 0
         self.drains = 0
         self.continued = 0
+        self.interims: list[tuple[int, bytes, list[Line]]] = []
+        self.trailers: list[Line] = []
         self.status = 0
         self.reason = b""
         self.lines: list[Line] = []
@@ -148,6 +150,15 @@ class RecordingClient:
 
     def continue_(self) -> None:
         self.continued += 1
+        self.arrived.set()
+
+    def interim(self, status: int, reason: bytes, lines: Sequence[Line]) -> None:
+        assert not self.started
+        self.interims.append((status, reason, list(lines)))
+        self.arrived.set()
+
+    def switch(self, reason: bytes, lines: Sequence[Line]) -> Switched:
+        raise NotImplementedError("a recorder has no connection to give away")
 
     def start(self, status: int, reason: bytes, lines: Sequence[Line], framing: Framing) -> None:
         assert not self.started
@@ -171,9 +182,10 @@ class RecordingClient:
         if self.has_left:
             raise ClientLeft
 
-    def finish(self) -> None:
+    def finish(self, trailers: Sequence[Line] = ()) -> None:
         assert self.started
         assert self.ending is None
+        self.trailers = list(trailers)
         self.ending = "finished"
 
     def abort(self) -> None:

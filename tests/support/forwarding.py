@@ -11,17 +11,28 @@ from support.upstream import Behaviour, RawUpstream, Settings, upstream_of, upst
 from gateway.config import Upstream
 from gateway.model import ANONYMOUS, Principal, RequestHead
 from gateway.ports import SystemClock
-from gateway.proxy import Assertions, Exchange, Forwarder
+from gateway.proxy import Assertions, Exchange, Forwarder, Watch
 
 
 class Proxy:
     """A forwarder and the upstream it forwards to."""
 
-    def __init__(self, upstream: Upstream) -> None:
-        self.upstream = upstream
+    def __init__(self, upstream: Upstream, *, watch: Watch | None = None) -> None:
+        self._upstream = upstream
         self.forwarder = Forwarder(
-            assertions=Assertions(issuer="http://gw", sign=lambda _, typ: typ, clock=SystemClock())
+            assertions=Assertions(issuer="http://gw", sign=lambda _, typ: typ, clock=SystemClock()),
+            watch=watch,
         )
+
+    @property
+    def upstream(self) -> Upstream:
+        """What is forwarded to; another one is adopted as by a reload."""
+        return self._upstream
+
+    @upstream.setter
+    def upstream(self, upstream: Upstream) -> None:
+        self._upstream = upstream
+        self.forwarder.follow({upstream.id: upstream})
 
     async def send(
         self, client: RecordingClient, head: RequestHead | None = None, principal: Principal = ANONYMOUS

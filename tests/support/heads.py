@@ -30,4 +30,11 @@ def head_for(target: str) -> RequestHead:
     """Return a head whose target, path, query and segments belong together."""
     parts = read_target(target)
     assert isinstance(parts, TargetParts)
-    return replace(HEAD, target=target, path=parts.path, query=parts.query, segments=parts.segments)
+    return replace(
+        HEAD,
+        target=target,
+        path=parts.path,
+        query=parts.query,
+        segments=parts.segments,
+        oddities=parts.oddities,
+    )

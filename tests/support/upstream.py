@@ -3,13 +3,28 @@
 import asyncio
 import contextlib
 import socket
+import ssl
 import struct
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from typing import TypedDict, Unpack
 
-from gateway.config import ForwardRules, PoolRules, Retries, Target, Timeouts, Upstream
+from gateway.config import (
+    BalanceKind,
+    CircuitRules,
+    ForwardRules,
+    HealthRules,
+    OutlierRules,
+    PoolRules,
+    Retries,
+    Rewrite,
+    Target,
+    Timeouts,
+    TlsRules,
+    Upstream,
+)
+from gateway.policy import Attribute
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,7 +129,9 @@ class RawUpstream:
     """A listening socket on loopback with a behaviour for each connection."""
 
     host: str
+    """Address, or the path of a unix socket."""
     port: int = 0
+    scheme: str = "http"
     server: asyncio.Server | None = None
     received: list[Received] = field(default_factory=list)
     """Requests that were read whole."""
@@ -126,11 +143,11 @@ class RawUpstream:
 
     def target_at(self, port: int, host: str | None = None) -> Target:
         """Return a target on another port, or by another name."""
-        return Target(scheme="http", host=host or self.host, port=port)
+        return Target(scheme=self.scheme, host=host or self.host, port=port)
 
     def weighted(self, weight: int) -> Target:
         """Return the target with a weight."""
-        return Target(scheme="http", host=self.host, port=self.port, weight=weight)
+        return Target(scheme=self.scheme, host=self.host, port=self.port, weight=weight)
 
     def close(self) -> None:
         """Listen no longer: connections are refused from now on."""
@@ -144,11 +161,17 @@ class RawUpstream:
 
 
 @asynccontextmanager
-async def upstream_that(behaviour: Behaviour, host: str = "127.0.0.1") -> AsyncIterator[RawUpstream]:
-    """Run an upstream. What its behaviour raises, other than for a connection that ended, fails the test."""
+async def upstream_that(
+    behaviour: Behaviour, host: str = "127.0.0.1", *, port: int = 0, tls: ssl.SSLContext | None = None
+) -> AsyncIterator[RawUpstream]:
+    """Run an upstream; a host with a slash is the path of a unix socket.
+
+    What its behaviour raises, other than for a connection that ended, fails the test.
+    """
     problems: list[BaseException] = []
     tasks: set[asyncio.Task[None]] = set()
-    upstream = RawUpstream(host=host)
+    is_unix = "/" in host
+    upstream = RawUpstream(host=host, scheme="unix" if is_unix else "http" if tls is None else "https")
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
@@ -167,8 +190,11 @@ async def upstream_that(behaviour: Behaviour, host: str = "127.0.0.1") -> AsyncI
             tasks.discard(task)
             peer.gone.set()
 
-    upstream.server = server = await asyncio.start_server(serve, host, 0, limit=2**20)
-    upstream.port = server.sockets[0].getsockname()[1]
+    if is_unix:
+        upstream.server = server = await asyncio.start_unix_server(serve, host, limit=2**20)
+    else:
+        upstream.server = server = await asyncio.start_server(serve, host, port, limit=2**20, ssl=tls)
+        upstream.port = server.sockets[0].getsockname()[1]
     try:
         yield upstream
     finally:
@@ -233,6 +259,7 @@ def rules(
     remove_response: tuple[str, ...] = ("server", "x-powered-by"),
     set_request: tuple[tuple[str, str], ...] = (),
     set_response: tuple[tuple[str, str], ...] = (),
+    binds_request: bool = False,
 ) -> ForwardRules:
     """Return forwarding rules; only what a test is about need be named."""
     return ForwardRules(
@@ -243,6 +270,7 @@ def rules(
         remove_response_headers=remove_response,
         set_request_headers=set_request,
         set_response_headers=set_response,
+        binds_request=binds_request,
     )
 
 
@@ -258,6 +286,15 @@ class Settings(TypedDict, total=False):
     max_waiting: int
     keepalive: float
     forward: ForwardRules
+    retry_on: Collection[str]
+    balance: BalanceKind
+    hash_by: Attribute | None
+    tls: TlsRules
+    health: HealthRules | None
+    outlier: OutlierRules | None
+    circuit: CircuitRules | None
+    rewrite: Rewrite | None
+    paths: Collection[str]
 
 
 def upstream_of(*targets: Target, **settings: Unpack[Settings]) -> Upstream:
@@ -270,7 +307,11 @@ def upstream_of(*targets: Target, **settings: Unpack[Settings]) -> Upstream:
             response=settings.get("response", 5),
             idle=settings.get("idle", 5),
         ),
-        retries=Retries(max=settings.get("retries", 1), budget=settings.get("budget", 1)),
+        retries=Retries(
+            max=settings.get("retries", 1),
+            on=frozenset(settings.get("retry_on", {"connect_failure"})),
+            budget=settings.get("budget", 1),
+        ),
         pool=PoolRules(
             max_connections=settings.get("max_connections", 20),
             max_waiting=settings.get("max_waiting", 20),
@@ -278,4 +319,12 @@ def upstream_of(*targets: Target, **settings: Unpack[Settings]) -> Upstream:
         ),
         forward=settings.get("forward") or rules(),
         max_request=None,
+        balance=settings.get("balance", "round_robin"),
+        hash_by=settings.get("hash_by"),
+        tls=settings.get("tls") or TlsRules(),
+        health=settings.get("health"),
+        outlier=settings.get("outlier"),
+        circuit=settings.get("circuit"),
+        rewrite=settings.get("rewrite"),
+        paths=frozenset(settings.get("paths", ())),
     )

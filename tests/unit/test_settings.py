@@ -20,6 +20,21 @@ def test_the_defaults_are_those_of_the_reference() -> None:
     )
 
 
+def test_connections_are_limited_in_number_and_heads_in_time() -> None:
+    settings = load_settings({})
+    assert (settings.header_timeout, settings.max_connections) == (10.0, 10_000)
+    assert settings.max_connections_per_address is None
+    settings = load_settings(
+        {
+            "GATEWAY_HEADER_TIMEOUT": "500ms",
+            "GATEWAY_MAX_CONNECTIONS": "50",
+            "GATEWAY_MAX_CONNECTIONS_PER_ADDRESS": "5",
+        }
+    )
+    assert (settings.header_timeout, settings.max_connections) == (0.5, 50)
+    assert settings.max_connections_per_address == 5
+
+
 def test_flags_come_before_variables() -> None:
     settings = load_settings({"GATEWAY_DATA_DIR": "/a"}, {"data_dir": "/b", "listen": None})
     assert settings.data_dir == Path("/b")
@@ -51,6 +66,11 @@ def test_listeners_are_read_and_written_back(text: str, expected: Listen) -> Non
         ({"GATEWAY_WORKERS": "4"}, ["GATEWAY_WORKERS", "4 times as much", "GATEWAY_REDIS_URL"]),
         ({"GATEWAY_WORKERS": "many"}, ["GATEWAY_WORKERS: 'many'", "auto"]),
         ({"GATEWAY_WORKERS": "0"}, ["GATEWAY_WORKERS", "1"]),
+        ({"GATEWAY_HEADER_TIMEOUT": "10"}, ["GATEWAY_HEADER_TIMEOUT: '10'", "10s"]),
+        ({"GATEWAY_HEADER_TIMEOUT": "1h"}, ["GATEWAY_HEADER_TIMEOUT", "600"]),
+        ({"GATEWAY_MAX_CONNECTIONS": "0"}, ["GATEWAY_MAX_CONNECTIONS", "1"]),
+        ({"GATEWAY_MAX_CONNECTIONS": "many"}, ["GATEWAY_MAX_CONNECTIONS", "whole number"]),
+        ({"GATEWAY_MAX_CONNECTIONS_PER_ADDRESS": "0"}, ["GATEWAY_MAX_CONNECTIONS_PER_ADDRESS", "1"]),
         ({"GATEWAY_TLS_CERT": "/x"}, ["GATEWAY_TLS_CERT", "not supported yet"]),
         ({"GATEWAY_PUBLIC_URL": "api.example.com"}, ["GATEWAY_PUBLIC_URL", "https://api.example.com"]),
         ({"GATEWAY_AUDIT_DURABILITY": "maybe"}, ["GATEWAY_AUDIT_DURABILITY", "process"]),
@@ -93,3 +113,19 @@ def test_a_secret_may_come_from_a_file_and_is_never_shown(tmp_path: Path) -> Non
     settings = load_settings({"GATEWAY_SECRET_FILE": str(tmp_path / "secret")})
     assert settings.secret == "s" * 40
     assert "ssss" not in repr(settings)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("MAX_CONNECTIONS", "many", "'many' is not a whole number"),
+        ("HEADER_TIMEOUT", "1ms", "'1ms' is too little; the least is 0.1s"),
+        ("MAX_HEADER_BYTES", "1GiB", "'1GiB' is too much; the most is 1048576B"),
+        ("WORKERS", "2000", "'2000' is too much; the most is 1024"),
+        ("LOG_LEVEL", "loud", "'loud' is not possible; write 'debug', 'info', 'warning' or 'error'"),
+    ],
+)
+def test_a_value_that_is_not_possible_is_told_with_what_is(name: str, value: str, said: str) -> None:
+    with pytest.raises(SettingsError) as told:
+        load_settings({f"GATEWAY_{name}": value})
+    assert str(told.value) == f"GATEWAY_{name}: {said}"

@@ -13,12 +13,16 @@ from gateway.config.documents.access import (
 )
 from gateway.config.documents.accounts import AccountsDocument
 from gateway.config.documents.base import Document, NotYet
+from gateway.config.documents.calm import CircuitDocument, HealthDocument, OutlierDocument
 from gateway.config.documents.limits import LimitDocument
+from gateway.config.documents.pages import CorsDocument, WebsocketDocument
 from gateway.config.documents.policies import PoliciesDocument
-from gateway.config.documents.routes import DenyDocument, MatchDocument, RouteDocument
+from gateway.config.documents.routes import DenyDocument, MatchDocument, RespondDocument, RouteDocument
+from gateway.config.documents.targets import HashDocument, TlsDocument
 from gateway.config.documents.upstreams import (
     CommonDocument,
     ForwardDocument,
+    RewriteDocument,
     UpstreamDocument,
     UpstreamsDocument,
 )
@@ -27,21 +31,30 @@ __all__ = [
     "AccountsDocument",
     "ApiKeyDocument",
     "AuthenticatorDocument",
+    "CircuitDocument",
     "CommonDocument",
+    "CorsDocument",
     "DenyDocument",
     "Document",
     "ForwardDocument",
     "GatewayJwtDocument",
     "GrantDocument",
+    "HashDocument",
+    "HealthDocument",
     "JwtDocument",
     "LimitDocument",
     "MatchDocument",
     "MtlsDocument",
     "NotYet",
+    "OutlierDocument",
     "PoliciesDocument",
+    "RespondDocument",
+    "RewriteDocument",
     "RoleDocument",
     "RouteDocument",
     "ScheduleDocument",
+    "TlsDocument",
     "UpstreamDocument",
     "UpstreamsDocument",
+    "WebsocketDocument",
 ]

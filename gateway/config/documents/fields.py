@@ -11,10 +11,7 @@ from gateway.config.addresses import (
     TargetUrl,
     read_file_reference,
     read_host_pattern,
-    read_https_url,
     read_network,
-    read_origin,
-    read_prefix,
     read_target_url,
 )
 from gateway.config.names import (
@@ -40,6 +37,13 @@ from gateway.config.quantities import (
     read_percent,
     read_rate,
     read_size,
+)
+from gateway.config.web_addresses import (
+    read_https_url,
+    read_origin,
+    read_prefix,
+    read_request_target,
+    read_server_name,
 )
 
 
@@ -137,6 +141,8 @@ HostPattern = Annotated[
 Origin = Annotated[str, PlainValidator(read_origin), _text(r"^https?://", "https://app.example.com")]
 WebAddress = Annotated[str, PlainValidator(read_https_url), _text(r"^https?://")]
 PathPrefix = Annotated[str, PlainValidator(read_prefix), _text("^/", "/reports")]
+RequestTarget = Annotated[str, PlainValidator(read_request_target), _text("^/", "/healthz")]
+ServerName = Annotated[str, PlainValidator(read_server_name), _text(None, "orders.internal")]
 FileReference = Annotated[
     str, PlainValidator(read_file_reference), _text("^file:/", "file:/etc/gateway/ca.pem")
 ]

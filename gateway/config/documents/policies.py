@@ -14,7 +14,8 @@ from gateway.config.documents.accounts import AccountsDocument
 from gateway.config.documents.base import Document, NotYet
 from gateway.config.documents.fields import Authn, MaskedField, Name, NetworkRange, ScopeName, Text
 from gateway.config.documents.limits import LimitDocument
-from gateway.config.documents.routes import CorsDocument, DenyDocument, RouteDocument
+from gateway.config.documents.pages import CorsDocument
+from gateway.config.documents.routes import DenyDocument, RouteDocument
 
 
 class PolicyDefaultsDocument(Document):
@@ -28,9 +29,7 @@ class PolicyDefaultsDocument(Document):
     limits: list[LimitDocument] = Field(
         default=[], description="Limits of every route, and of the gateway's own endpoints."
     )
-    cors: Annotated[CorsDocument | None, NotYet("CORS")] = Field(
-        default=None, description="Which web pages may call."
-    )
+    cors: CorsDocument | None = Field(default=None, description="Which web pages may call.")
 
 
 class MaskDocument(Document):

@@ -2,7 +2,7 @@
 
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import Discriminator, Field, Tag
+from pydantic import Field
 
 from gateway.config.documents.base import Document, NotYet
 from gateway.config.documents.fields import (
@@ -17,12 +17,12 @@ from gateway.config.documents.fields import (
     HostPattern,
     Method,
     Name,
-    Origin,
     PathTemplate,
     Require,
     Text,
 )
 from gateway.config.documents.limits import LimitDocument
+from gateway.config.documents.pages import CorsDocument, Websocket
 
 
 class MatchDocument(Document):
@@ -38,20 +38,6 @@ class MatchDocument(Document):
         description="Literal segments, `{param}` for one segment, `**` as the last for everything below.",
         examples=['"/orders/{order_id}"'],
     )
-
-
-class CorsDocument(Document):
-    """Which web pages may call, as browsers ask."""
-
-    noun: ClassVar[str] = "the CORS rules"
-
-    origins: list[Origin] = Field(
-        min_length=1, description="Origins of the pages.", examples=["[https://app.example.com]"]
-    )
-    methods: list[Method] = Field(default=[], description="Methods they may use.")
-    headers: list[HeaderName] = Field(default=[], description="Fields they may send.")
-    credentials: bool = Field(default=False, description="Whether cookies may come along.")
-    max_age: Duration | None = Field(default=None, description="How long a browser may remember the answer.")
 
 
 class BodyDocument(Document):
@@ -83,24 +69,18 @@ class ModeDocument(Document):
     )
 
 
-class WebsocketDocument(Document):
-    """Which pages may open a WebSocket."""
-
-    noun: ClassVar[str] = "the websocket rules"
-
-    origins: list[Origin] = Field(
-        min_length=1, description="Origins of the pages.", examples=["[https://app.example.com]"]
-    )
-
-
 class RespondDocument(Document):
     """An answer of the gateway itself."""
 
     noun: ClassVar[str] = "an answer"
 
     status: int = Field(ge=200, le=599, description="Status of the answer.", examples=[308])
-    headers: dict[HeaderName, HeaderValue] = Field(default={}, description="Fields of the answer.")
-    body: AnyText | None = Field(default=None, description="Its body.")
+    headers: dict[HeaderName, HeaderValue] = Field(
+        default={}, description="Fields of the answer, such as `location`."
+    )
+    body: AnyText | None = Field(
+        default=None, description="Its body; `text/plain` in UTF-8, unless `content-type` is set."
+    )
 
 
 class KeyDocument(Document):
@@ -119,16 +99,11 @@ class StreamsDocument(Document):
 
     noun: ClassVar[str] = "the stream rules"
 
-    on_expiry: Literal["end", "keep"] = Field(default="end", description="When the caller's credential ends.")
-
-
-def _flag_or_rules(value: object) -> str:
-    return "flag" if isinstance(value, bool | str) else "rules"
-
-
-Websocket = Annotated[
-    Annotated[bool, Tag("flag")] | Annotated[WebsocketDocument, Tag("rules")], Discriminator(_flag_or_rules)
-]
+    on_expiry: Literal["end", "keep"] = Field(
+        default="end",
+        description="When the caller's credential expires: end event streams and WebSockets, or keep them. "
+        "Revocation ends them in any case. Default end.",
+    )
 
 
 class RouteDocument(Document):
@@ -167,14 +142,13 @@ class RouteDocument(Document):
     mode: Annotated[ModeDocument | None, NotYet("a trial mode")] = Field(
         default=None, description="Try the rules first."
     )
-    websocket: Annotated[Websocket | None, NotYet("WebSocket", (True, WebsocketDocument))] = Field(
-        default=None, description="Whether the protocol may be switched to WebSocket, and from which pages."
+    websocket: Websocket | None = Field(
+        default=None,
+        description="Whether the protocol may be switched to WebSocket, and from which pages. Default false.",
     )
-    respond: Annotated[RespondDocument | None, NotYet("an answer of the gateway itself")] = Field(
-        default=None, description="Answer instead of asking an upstream."
-    )
-    cors: Annotated[CorsDocument | None, NotYet("CORS")] = Field(
-        default=None, description="Which web pages may call."
+    respond: RespondDocument | None = Field(default=None, description="Answer instead of asking an upstream.")
+    cors: CorsDocument | None = Field(
+        default=None, description="Which web pages may call. Default: those of `defaults`."
     )
     encrypt_response: Annotated[KeyDocument | None, NotYet("encryption of responses")] = Field(
         default=None, description="Encrypt the body of the response."
@@ -185,9 +159,7 @@ class RouteDocument(Document):
     encrypt_fields: Annotated[object | None, NotYet("encryption of single fields")] = Field(
         default=None, description="Encrypt single fields of a body."
     )
-    streams: Annotated[StreamsDocument | None, NotYet("rules for long answers")] = Field(
-        default=None, description="What happens to long answers."
-    )
+    streams: StreamsDocument | None = Field(default=None, description="What happens to long answers.")
 
 
 class DenyDocument(Document):

@@ -1,23 +1,22 @@
 """`upstreams.yaml`: where, and how to talk."""
 
-from typing import Annotated, ClassVar, Literal
+from typing import ClassVar, Literal
 
-from pydantic import Discriminator, Field, Tag
+from pydantic import Field
 
-from gateway.config.documents.base import Document, NotYet
+from gateway.config.documents.base import Document
+from gateway.config.documents.calm import CircuitDocument, HealthDocument, OutlierDocument
 from gateway.config.documents.fields import (
-    AnyText,
     Duration,
-    FileReference,
     HeaderName,
     HeaderPattern,
     HeaderValue,
     Name,
     PathPrefix,
     Percent,
-    Target,
 )
 from gateway.config.documents.routes import BodyDocument
+from gateway.config.documents.targets import Balance, TargetDocument, TlsDocument
 
 
 class TimeoutsDocument(Document):
@@ -36,10 +35,7 @@ class RetriesDocument(Document):
     noun: ClassVar[str] = "the retries"
 
     max: int | None = Field(default=None, ge=0, le=10, description="How often at most. Default 1.")
-    retry_on: Annotated[
-        list[Literal["connect_failure", 502, 503]] | None,
-        NotYet("retrying on an answer of the upstream", (502, 503)),
-    ] = Field(
+    retry_on: list[Literal["connect_failure", 502, 503]] | None = Field(
         default=None,
         description="After a connection that failed; after 502 or 503, for GET, HEAD and OPTIONS. "
         "Default [connect_failure].",
@@ -73,6 +69,11 @@ class ForwardDocument(Document):
     identity: Literal["none", "headers", "signed_jwt"] | None = Field(
         default=None, description="How the upstream learns who is asking. Default signed_jwt."
     )
+    bind: Literal["caller", "request"] | None = Field(
+        default=None,
+        description="What a `signed_jwt` is about: the caller, or this one request (`rid`, `htm`, `htu`). "
+        "Default caller.",
+    )
     credentials: Literal["strip", "pass"] | None = Field(
         default=None,
         description="Whether the upstream gets the fields that authenticators read. Default strip.",
@@ -91,93 +92,15 @@ class ForwardDocument(Document):
     )
 
 
-class HealthDocument(Document):
-    """Whether a target is asked how it is."""
-
-    noun: ClassVar[str] = "the health check"
-
-    path: AnyText = Field(description="What is asked for.", examples=["/healthz"])
-    interval: Duration = Field(default=5.0, description="How often. Default 5s.")
-    timeout: Duration = Field(default=1.0, description="How long an answer may take. Default 1s.")
-    healthy_after: int = Field(
-        default=2, ge=1, description="So many good answers make it healthy. Default 2."
-    )
-    unhealthy_after: int = Field(
-        default=3, ge=1, description="So many bad ones make it unhealthy. Default 3."
-    )
-
-
-class OutlierDocument(Document):
-    """When a target that fails is left out for a while."""
-
-    noun: ClassVar[str] = "the outlier rules"
-
-    consecutive_errors: int = Field(default=5, ge=1, description="After so many errors in a row. Default 5.")
-    eject_for: Duration = Field(default=30.0, description="For so long. Default 30s.")
-    max_ejected: Percent = Field(default=0.5, description="At most this share of the targets. Default 50%.")
-
-
-class OpenAfterDocument(Document):
-    """When the circuit opens."""
-
-    noun: ClassVar[str] = "the circuit's threshold"
-
-    errors: Percent = Field(description="At this share of errors", examples=["50%"])
-    within: Duration = Field(description="within this time,", examples=["10s"])
-    at_least: int = Field(default=20, ge=1, description="counting at least so many requests.")
-
-
-class CircuitDocument(Document):
-    """When an upstream is left alone."""
-
-    noun: ClassVar[str] = "the circuit breaker"
-
-    max_concurrent: int | None = Field(default=None, ge=1, description="Requests at the same time.")
-    open_after: OpenAfterDocument | None = Field(default=None, description="When it opens.")
-    probe_every: Duration = Field(
-        default=1.0, description="How often an open one lets a request through. Default 1s."
-    )
-
-
-class TargetDocument(Document):
-    """One instance."""
-
-    noun: ClassVar[str] = "a target"
-
-    url: Target = Field(description="Scheme, host and port.", examples=["http://orders.internal:8080"])
-    weight: int = Field(
-        default=1, ge=1, le=1000, description="Its share of the requests, compared with the others."
-    )
-
-
-class HashDocument(Document):
-    """The same caller to the same target."""
-
-    noun: ClassVar[str] = "the balance"
-
-    hash: AnyText = Field(description="What the target is chosen by.", examples=["claims.sub"])
-
-
-class TlsDocument(Document):
-    """How the connection is secured."""
-
-    noun: ClassVar[str] = "the TLS rules"
-
-    ca: FileReference | None = Field(default=None, description="Authorities that may vouch for the upstream.")
-    client_cert: FileReference | None = Field(default=None, description="Our certificate.")
-    client_key: FileReference | None = Field(default=None, description="Its key.")
-    server_name: AnyText | None = Field(
-        default=None, description="The name that the upstream's certificate must have."
-    )
-
-
 class RewriteDocument(Document):
     """How the path is changed."""
 
     noun: ClassVar[str] = "the rewrite"
 
-    strip_prefix: PathPrefix | None = Field(default=None, description="Taken from the beginning of the path.")
-    add_prefix: PathPrefix | None = Field(default=None, description="Put before the path.")
+    strip_prefix: PathPrefix | None = Field(
+        default=None, description="Taken from the beginning of the path, in whole segments."
+    )
+    add_prefix: PathPrefix | None = Field(default=None, description="Put before the path after that.")
 
 
 class PathsDocument(Document):
@@ -192,17 +115,6 @@ class PathsDocument(Document):
     )
 
 
-def _word_or_hash(value: object) -> str:
-    return "hash" if isinstance(value, dict) else "word"
-
-
-Balance = Annotated[
-    Annotated[Literal["round_robin", "least_requests", "random_two"], Tag("word")]
-    | Annotated[HashDocument, Tag("hash")],
-    Discriminator(_word_or_hash),
-]
-
-
 class CommonDocument(Document):
     """What an upstream has, and `defaults` for all of them."""
 
@@ -215,13 +127,13 @@ class CommonDocument(Document):
     forward: ForwardDocument = Field(
         default=ForwardDocument(), description="How requests and responses are changed."
     )
-    health: Annotated[HealthDocument | None, NotYet("health checks")] = Field(
+    health: HealthDocument | None = Field(
         default=None, description="Whether targets are asked how they are. Off unless written."
     )
-    outlier: Annotated[OutlierDocument | None, NotYet("leaving out targets that fail")] = Field(
+    outlier: OutlierDocument | None = Field(
         default=None, description="When a target that fails is left out. Off unless written."
     )
-    circuit: Annotated[CircuitDocument | None, NotYet("circuit breakers")] = Field(
+    circuit: CircuitDocument | None = Field(
         default=None, description="When an upstream is left alone. Off unless written."
     )
 
@@ -240,19 +152,12 @@ class UpstreamDocument(CommonDocument):
     targets: list[TargetDocument] = Field(
         min_length=1, description="Its instances.", examples=["[{url: http://orders.internal:8080}]"]
     )
-    balance: Annotated[
-        Balance | None,
-        NotYet("this way of choosing a target", ("least_requests", "random_two", HashDocument)),
-    ] = Field(default=None, description="How a target is chosen. Default round_robin.")
-    tls: Annotated[TlsDocument | None, NotYet("TLS to upstreams")] = Field(
-        default=None, description="How the connection is secured."
+    balance: Balance | None = Field(default=None, description="How a target is chosen. Default round_robin.")
+    tls: TlsDocument | None = Field(
+        default=None, description="How connections to `https` targets are secured."
     )
-    rewrite: Annotated[RewriteDocument | None, NotYet("changing the path")] = Field(
-        default=None, description="How the path is changed."
-    )
-    paths: Annotated[PathsDocument | None, NotYet("paths that can be read in more than one way")] = Field(
-        default=None, description="Which unusual paths are let through."
-    )
+    rewrite: RewriteDocument | None = Field(default=None, description="How the path is changed.")
+    paths: PathsDocument | None = Field(default=None, description="Which unusual paths are let through.")
 
 
 class UpstreamsDocument(Document):

@@ -130,12 +130,6 @@ class SpoolWriter:
         except OSError as error:
             msg = f"cannot open the audit spool {spool}: {error.strerror}"
             raise AuditUnavailable(msg) from error
-        if durability is Durability.OFF:
-            _log().warning(
-                "audit.durability_off",
-                detail="GATEWAY_AUDIT_DURABILITY=off: answers do not wait for their audit records, which a "
-                "crash loses. For benchmarks only.",
-            )
         return opened
 
     @property
@@ -172,8 +166,6 @@ class SpoolWriter:
 
     def flushed(self) -> Awaitable[None]:
         """Return what completes when everything appended so far is durable, or raises `AuditUnavailable`."""
-        if self.durability is Durability.OFF:
-            return _DONE
         if self._batch is not None:
             return self._batch
         if self._pending or self._fault is not None:

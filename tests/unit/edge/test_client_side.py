@@ -8,10 +8,10 @@ from typing import Any, cast
 import pytest
 from aiohttp import EMPTY_PAYLOAD, StreamReader
 from aiohttp.base_protocol import BaseProtocol
-from aiohttp.web import RequestHandler
 from support.heads import HEAD
 
 from gateway.edge.client_side import ClientSide
+from gateway.edge.connection import Connection
 from gateway.model import Fields, Framing, Line, RequestHead
 from gateway.proxy import BodyTooLarge, ClientLeft
 from gateway.web import Answer
@@ -45,7 +45,7 @@ class Wire(BaseProtocol):
         super().__init__(asyncio.get_running_loop())
         self.written = Written()
         self.transport = self.written
-        self._close = self._force_close = False
+        self.ends = False
 
 
 class Client:
@@ -55,7 +55,7 @@ class Client:
         self, head: RequestHead = HEAD, *, keep_alive: bool = True, body: StreamReader = EMPTY_PAYLOAD
     ) -> None:
         self.wire = Wire()
-        self.side = ClientSide(cast("RequestHandler", self.wire), head, body, keep_alive=keep_alive)
+        self.side = ClientSide(cast("Connection", self.wire), head, body, keep_alive=keep_alive)
 
     @property
     def text(self) -> bytes:
@@ -174,3 +174,106 @@ async def test_an_answer_of_our_own_has_length_and_date() -> None:
     assert b"Date: " in client.text
     assert b"Connection: close\r\n" in client.text
     assert client.text.endswith(b"\r\n\r\nhi")
+
+
+def waiting_client() -> tuple[Client, StreamReader]:
+    """A client that waits to be asked for its body."""
+    fields = Fields([(b"Expect", b"100-continue")])
+    body = StreamReader(Wire(), 2**16, loop=asyncio.get_running_loop())
+    return Client(replace(HEAD, framing=Framing.LENGTH, content_length=3, fields=fields), body=body), body
+
+
+async def test_an_interim_response_goes_out_at_once_and_before_the_answer_only() -> None:
+    client = Client()
+    client.side.interim(103, b"Early Hints", [(b"Link", b"</a>"), (b"link", b"</b>")])
+    assert client.text == b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\nlink: </b>\r\n\r\n"
+    client.side.interim(100, b"", [])
+    assert client.text.endswith(b"\r\n\r\nHTTP/1.1 100 \r\n\r\n")
+    before = client.text
+    assert respond(client, Framing.LENGTH, lines=[(b"Content-Length", b"0")]).startswith(before)
+    assert client.side.keep_alive
+    before = client.text
+    client.side.interim(103, b"Late", [])
+    assert client.text == before
+
+
+async def test_http_1_0_knows_no_interim_responses() -> None:
+    client = Client(replace(HEAD, version=(1, 0)))
+    client.side.interim(103, b"Early Hints", [(b"Link", b"</a>")])
+    assert client.text == b""
+
+
+async def test_a_client_that_waits_for_100_gets_one_whoever_says_it() -> None:
+    client, _ = waiting_client()
+    client.side.interim(103, b"Early Hints", [])
+    client.side.interim(100, b"Go On", [(b"X-A", b"b")])
+    client.side.interim(100, b"Continue", [])
+    client.side.continue_()
+    assert client.text == b"HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 100 Go On\r\nX-A: b\r\n\r\n"
+    asked, _ = waiting_client()
+    asked.side.continue_()
+    asked.side.interim(100, b"Continue", [])
+    assert asked.text == b"HTTP/1.1 100 Continue\r\n\r\n"
+
+
+async def test_nobody_is_asked_for_what_has_begun_to_come() -> None:
+    client, body = waiting_client()
+    body.feed_data(b"a")
+    client.side.continue_()
+    client.side.interim(100, b"Continue", [])
+    assert client.text == b""
+    client, body = waiting_client()
+    body.feed_data(b"a")
+    await client.side.read()
+    client.side.interim(100, b"Continue", [])
+    assert client.text == b""
+
+
+async def test_a_client_that_still_waits_may_send_its_body_after_the_answer_and_is_closed() -> None:
+    client, _ = waiting_client()
+    assert b"Connection: close\r\n" in respond(client, Framing.LENGTH, lines=[(b"Content-Length", b"0")])
+    client.side.continue_()
+    assert b" 100 " not in client.text
+
+
+async def test_trailers_follow_the_last_chunk() -> None:
+    client = Client()
+    client.side.start(200, b"OK", [(b"Trailer", b"X-Sum")], Framing.CHUNKED)
+    client.side.write(b"abc")
+    client.side.finish([(b"X-Sum", b"1"), (b"x-SUM", b"caf\xe9")])
+    assert client.text.endswith(b"3\r\nabc\r\n0\r\nX-Sum: 1\r\nx-SUM: caf\xe9\r\n\r\n")
+
+
+@pytest.mark.parametrize(
+    ("head", "framing"),
+    [
+        (replace(HEAD, version=(1, 0)), Framing.CHUNKED),
+        (HEAD, Framing.LENGTH),
+        (replace(HEAD, method="HEAD"), Framing.CHUNKED),
+    ],
+)
+async def test_without_chunks_there_are_no_trailers(head: RequestHead, framing: Framing) -> None:
+    client = Client(head)
+    client.side.start(200, b"OK", [], framing)
+    client.side.finish([(b"X-Sum", b"1")])
+    assert b"X-Sum" not in client.text
+
+
+async def test_a_426_names_the_upgrade_in_its_connection() -> None:
+    text = respond(Client(), Framing.NONE, status=426, lines=[(b"upgrade", b"websocket")])
+    assert b"upgrade: websocket\r\nConnection: Upgrade\r\n" in text
+    assert b"Connection" not in respond(Client(), Framing.NONE, status=426)
+
+
+async def test_whoever_waits_for_a_slow_client_hears_of_an_abort_before_it_is_cancelled() -> None:
+    client = Client()
+    client.side.start(200, b"OK", [], Framing.CHUNKED)
+    client.wire.pause_writing()
+    waiting = asyncio.ensure_future(client.side.drain())
+    await asyncio.sleep(0)
+    client.side.abort()
+    # As the end of the connection does, which is told later.
+    asyncio.get_running_loop().call_soon(waiting.cancel)
+    with pytest.raises(ClientLeft):
+        await waiting
+    client.wire.resume_writing()

@@ -32,8 +32,35 @@ def message(
 
 def read(given: RawRequestMessage, *, peer: str = "192.0.2.7", **environ: str) -> RequestHead | Refusal:
     settings = load_settings({f"GATEWAY_{name}": value for name, value in environ.items()})
-    head, refusal = HeadReader(settings).read(given, peer)
+    reader = HeadReader(settings)
+    head, refusal = reader.read(given, reader.block(given, peer))
     return refusal or head
+
+
+def test_a_block_of_lines_is_that_of_the_same_lines_in_the_same_version_only() -> None:
+    block = HeadReader(load_settings({})).block(message("/a", (b"X-Key", b"secret")), "192.0.2.7")
+    assert block.is_of(message("/b", (b"X-Key", b"secret"), method="POST"))
+    assert not block.is_of(message("/a", (b"X-Key", b"other")))
+    assert not block.is_of(message("/a", (b"x-key", b"secret")))
+    assert not block.is_of(message("/a", (b"X-Key", b"secret"), (b"X-Key", b"secret")))
+    assert not block.is_of(message("/a", (b"X-Key", b"secret"), version=HttpVersion10))
+    assert block.size == len("Host: api.example.com\r\nX-Key: secret\r\n")
+    assert "secret" not in repr(block)
+
+
+def test_what_is_known_of_the_lines_holds_for_every_request_that_repeats_them() -> None:
+    reader = HeadReader(load_settings({}))
+    block = reader.block(message("/a"), "192.0.2.7")
+    first, _ = reader.read(message("/a?x=1"), block)
+    second, refused = reader.read(message("/b//c", method="POST"), block)
+    third, flawed = reader.read(message("/" + "a" * 8192), block)
+    assert (first.path, first.query, first.method) == ("/a", "x=1", "GET")
+    assert (second.path, second.method, second.oddities) == ("/b//c", "POST", frozenset({"double_slash"}))
+    assert refused is None
+    assert flawed is not None
+    assert flawed.reason is Reason.URI_TOO_LONG
+    assert len({first.id, second.id, third.id}) == 3
+    assert first.fields is second.fields
 
 
 def test_a_plain_request_is_read_whole() -> None:
@@ -91,9 +118,9 @@ def test_a_plain_request_is_read_whole() -> None:
         (message("http://user@api.example.com/x"), Reason.MALFORMED_REQUEST),
         (message("ftp://api.example.com/x"), Reason.MALFORMED_REQUEST),
         (message("/a/../b"), Reason.AMBIGUOUS_PATH),
-        (message("/a%2fb"), Reason.AMBIGUOUS_PATH),
+        (message("/a%2f../b"), Reason.AMBIGUOUS_PATH),
         (message("/a#b"), Reason.AMBIGUOUS_PATH),
-        (message("//a"), Reason.AMBIGUOUS_PATH),
+        (message("//../a"), Reason.AMBIGUOUS_PATH),
     ],
 )
 def test_what_could_be_read_in_two_ways_is_refused(given: RawRequestMessage, reason: Reason) -> None:
@@ -114,6 +141,27 @@ def test_options_for_the_server_itself_has_no_segments() -> None:
     head = read(message("*", method="OPTIONS"))
     assert isinstance(head, RequestHead)
     assert (head.path, head.segments) == ("*", ())
+
+
+def test_options_for_our_host_without_a_path_are_for_the_server_itself() -> None:
+    head = read(message("http://api.example.com", method="OPTIONS"))
+    assert isinstance(head, RequestHead)
+    assert (head.target, head.path, head.segments) == ("*", "*", ())
+    with_path = read(message("http://api.example.com/", method="OPTIONS"))
+    assert isinstance(with_path, RequestHead)
+    assert with_path.target == "/"
+
+
+def test_spellings_that_only_some_upstreams_take_are_named_and_not_refused_yet() -> None:
+    head = read(message("/a;b%2fc?d//e"))
+    assert isinstance(head, RequestHead)
+    assert (head.target, head.segments) == ("/a;b%2fc?d//e", ("a;b/c",))
+    assert head.oddities == {"semicolon", "encoded_slash"}
+
+
+def test_a_handshake_may_say_that_it_has_no_body() -> None:
+    upgrade = ((b"Connection", b"Upgrade"), (b"Upgrade", b"websocket"))
+    assert isinstance(read(message("/", *upgrade, (b"Content-Length", b"0"))), RequestHead)
 
 
 def test_http_1_0_needs_no_host() -> None:

@@ -1,16 +1,28 @@
 """The gateway's own endpoints wait for nobody for ever."""
 
 import asyncio
+import json
+import os
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from aiohttp import StreamReader
 from aiohttp.base_protocol import BaseProtocol
-from support.heads import HEAD
+from support.heads import HEAD, head_for
 
+from gateway.audit import Auditor
+from gateway.config import Current, load_configuration
 from gateway.edge import own
 from gateway.edge.client_side import ClientSide
+from gateway.edge.own import Call, Endpoint, OwnEndpoints
 from gateway.model import Fields, Framing, Reason, Refusal
+from gateway.observability import AccessLog, Metrics
+from gateway.pipeline import Enforcer, Stages
+from gateway.ports import SystemClock
+from gateway.stores.memory import MemoryCounters
+from gateway.stores.spool import SpoolWriter
+from gateway.web import Answer
 
 JSON = replace(
     HEAD,
@@ -70,3 +82,40 @@ async def test_what_is_not_one_plain_object_is_refused(text: bytes) -> None:
     refusal = await own._read_json(side(text, ended=True), JSON)
     assert isinstance(refusal, Refusal)
     assert refusal.reason in {Reason.INVALID_REQUEST, Reason.BODY_TOO_LARGE}
+
+
+async def test_an_answer_that_cannot_be_written_down_is_logged_as_what_is_sent_instead(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "policies.yaml").write_text("version: 1\nroutes: []\n")
+    (tmp_path / "upstreams.yaml").write_text("version: 1\nupstreams: {}\n")
+    snapshot = load_configuration(
+        tmp_path / "policies.yaml", tmp_path / "upstreams.yaml", environ={}
+    ).snapshot
+    assert snapshot is not None
+    spool, clock = SpoolWriter.open(tmp_path / "spool"), SystemClock()
+    enforcer = Enforcer(
+        current=Current(snapshot),
+        stages=Stages(authenticators={}, counters=MemoryCounters(clock)),
+        auditor=Auditor(spool, clock),
+        metrics=Metrics(),
+    )
+
+    async def answer(_call: Call) -> Answer:
+        spool.close()
+        return Answer(status=200, body=b"a token")
+
+    reading, writing = os.pipe()
+    log = AccessLog(enabled=True, as_json=True, descriptor=writing)
+    log.start()
+    endpoint = Endpoint(method="GET", path="/gateway/v1/x", name="gateway:x", answer=answer)
+    endpoints = OwnEndpoints([endpoint], enforcer=enforcer, authenticators=(), access_log=log)
+    client = side(ended=True)
+    # Its client has left, which changes nothing about the log.
+    client._connection.transport = None
+    await endpoints.answer(client, head_for("/gateway/v1/x"))
+    log.stop()
+    os.close(writing)
+    line = json.loads(os.read(reading, 4096))
+    os.close(reading)
+    assert (line["status"], line["reason"]) == (503, "audit-unavailable")

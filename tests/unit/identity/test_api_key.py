@@ -325,3 +325,34 @@ async def test_the_challenge_names_the_field() -> None:
     authenticator = Desk().authenticator
     for rejected in (False, True):
         assert authenticator.challenge(rejected=rejected) == 'ApiKey realm="gateway", header="x-api-key"'
+
+
+async def test_a_key_is_reconsidered_by_what_the_store_says_of_it_by_now() -> None:
+    desk = Desk()
+    principal = await desk.ask()
+    assert isinstance(principal, Principal)
+    assert await desk.authenticator.reconsider(principal) == principal
+    desk.change(owner_roles=frozenset({"support"}), expires_at=START - 1)
+    desk.clock.time += 1
+    by_now = await desk.authenticator.reconsider(principal)
+    # Whether it has expired is not asked here.
+    assert isinstance(by_now, Principal)
+    assert (by_now.roles, by_now.expires_at) == (frozenset({"support"}), START - 1)
+
+
+@pytest.mark.parametrize(
+    ("changes", "diagnosis"),
+    [({"revoked_at": START}, "is revoked"), ({"owner_active": False}, "the owner of")],
+)
+async def test_a_revoked_key_is_rejected_when_it_is_reconsidered(
+    changes: dict[str, object], diagnosis: str
+) -> None:
+    desk = Desk()
+    principal = await desk.ask()
+    assert isinstance(principal, Principal)
+    desk.change(**changes)
+    desk.revocations.key_changes += 1
+    assert diagnosis in why(await desk.authenticator.reconsider(principal))
+    desk.table.rows.clear()
+    desk.revocations.key_changes += 1
+    assert why(await desk.authenticator.reconsider(principal)) == "no such key"

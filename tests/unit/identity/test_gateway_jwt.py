@@ -227,3 +227,27 @@ async def test_the_challenge_names_an_error_only_after_a_bad_token() -> None:
     assert world.authenticator.challenge(rejected=False) == 'Bearer realm="gateway"'
     assert world.authenticator.challenge(rejected=True) == 'Bearer realm="gateway", error="invalid_token"'
     assert world.authenticator.fields == {b"authorization"}
+
+
+async def test_who_was_identified_is_reconsidered_by_what_has_been_revoked_since() -> None:
+    world = await open_world()
+    principal = await world.authenticator.identify(bearer(world.token(ep=3)))
+    assert isinstance(principal, Principal)
+    # Whether it has expired is not asked here.
+    world.clock.time = START + 10_000
+    world.revocations.epochs["usr_1"] = 3
+    assert await world.authenticator.reconsider(principal) is principal
+    world.revocations.epochs["usr_1"] = 4
+    assert why(await world.authenticator.reconsider(principal)) == "the account has changed since"
+    world.revocations.epochs.clear()
+    world.revocations.sessions.add("ses_1")
+    assert why(await world.authenticator.reconsider(principal)) == "the session has been ended"
+
+
+async def test_nobody_is_reconsidered_while_revocations_are_unknown() -> None:
+    world = await open_world()
+    principal = await world.authenticator.identify(bearer(world.token()))
+    assert isinstance(principal, Principal)
+    world.revocations.fresh = False
+    with pytest.raises(StoreUnavailable):
+        await world.authenticator.reconsider(principal)

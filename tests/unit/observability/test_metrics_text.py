@@ -112,6 +112,7 @@ def test_no_label_could_name_somebody() -> None:
         "worker",
         "route",
         "upstream",
+        "target",
         "decision",
         "reason",
         "status",

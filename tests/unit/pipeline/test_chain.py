@@ -68,6 +68,9 @@ class Scripted(Authenticator):
             raise self.answer
         return self.answer
 
+    async def reconsider(self, principal: Principal) -> Principal | Rejected:
+        return principal
+
     def challenge(self, *, rejected: bool) -> str | None:
         return f'{self.name.title()} rejected="{rejected}"'
 

@@ -1,8 +1,9 @@
 """The enforcement point fails closed, and nothing counts before it is written down."""
 
 import asyncio
+import json
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,19 +12,22 @@ from support.heads import head_for
 
 from gateway.audit import Auditor
 from gateway.config import Current, Snapshot, load_configuration
-from gateway.identity import ABSENT, Answer, Authenticator
+from gateway.identity import ABSENT, Answer, Authenticator, Rejected
 from gateway.model import (
     ANONYMOUS,
+    Charge,
     Completion,
     Fields,
     Outcome,
     Permit,
+    Preflight,
     Principal,
     PrincipalKind,
     Reason,
     Refusal,
     RequestHead,
     Route,
+    Verdict,
 )
 from gateway.observability import Metrics, families
 from gateway.pipeline import Enforcer, OwnRoute, Stages
@@ -39,6 +43,12 @@ deny: [{id: evil, when: {header.x-evil: {present: true}}}]
 routes:
   - {id: open, match: {methods: [GET], path: /open}, upstream: s, authn: public, because: For tests}
   - {id: closed, match: {methods: [GET], path: /closed}, upstream: s, require: authenticated}
+  - id: paged
+    match: {methods: [GET], path: /paged}
+    upstream: s
+    require: authenticated
+    cors: {origins: [https://app.example.com]}
+  - {id: gone, match: {methods: [GET], path: /gone}, authn: public, because: For tests, respond: {status: 410}}
 """
 UPSTREAMS = 'version: 1\nupstreams: {s: {targets: [{url: "http://127.0.0.1:9"}]}}\n'
 WALT = Principal(id="usr_1", kind=PrincipalKind.USER, name="walt", authn="gateway", authn_kind="gateway_jwt")
@@ -64,11 +74,16 @@ class Scripted(Authenticator):
         self.name = "gateway"
         self.fields = frozenset()
         self.answer = answer
+        self.now: Principal | Rejected | None = None
+        """Who it says somebody is by now; None: whoever it was before."""
 
     async def identify(self, head: RequestHead) -> Answer:
         if isinstance(self.answer, Exception):
             raise self.answer
         return self.answer
+
+    async def reconsider(self, principal: Principal) -> Principal | Rejected:
+        return self.now or principal
 
     def challenge(self, *, rejected: bool) -> str | None:
         return "Bearer"
@@ -196,6 +211,55 @@ async def test_an_unreadable_request_is_recorded_with_its_address(enforcer: Enfo
     assert b"192.0.2.1" in written(tmp_path)[0]
 
 
+@pytest.mark.parametrize("closes", [False, True])
+async def test_a_connection_that_cannot_be_trusted_any_more_ends_whatever_the_answer_becomes(
+    enforcer: Enforcer, spool: SpoolWriter, closes: bool
+) -> None:
+    def refused(reason: Reason) -> Refusal:
+        return Refusal(head=head("/x"), reason=reason, close=closes)
+
+    async def answered(reason: Reason) -> tuple[Reason, bool]:
+        refusal = await enforcer.refuse(refused(reason))
+        return refusal.reason, refusal.close
+
+    for _ in range(3):
+        assert await answered(Reason.METHOD_NOT_ALLOWED) == (Reason.METHOD_NOT_ALLOWED, closes)
+    assert await answered(Reason.METHOD_NOT_ALLOWED) == (Reason.RATE_EXCEEDED, closes)
+    spool.close()
+    assert await answered(Reason.MALFORMED_REQUEST) == (Reason.AUDIT_UNAVAILABLE, closes)
+
+
+async def test_a_connection_that_cannot_be_trusted_any_more_ends_also_when_a_store_is_away(
+    snapshot: Snapshot, spool: SpoolWriter, metrics: Metrics
+) -> None:
+    class Away(MemoryCounters):
+        """Counts nothing."""
+
+        async def take(self, charges: Sequence[Charge]) -> Verdict:
+            raise StoreUnavailable("the counters are away")
+
+    clock = SystemClock()
+    enforcer = Enforcer(
+        current=Current(snapshot),
+        stages=Stages(authenticators={}, counters=Away(clock)),
+        auditor=Auditor(spool, clock),
+        metrics=metrics,
+    )
+    refusal = await enforcer.refuse(Refusal(head=head("/x"), reason=Reason.METHOD_NOT_ALLOWED, close=True))
+    assert (refusal.reason, refusal.close) == (Reason.DEPENDENCY_UNAVAILABLE, True)
+
+
+async def test_what_cannot_be_written_down_is_refused_on_its_route(
+    enforcer: Enforcer, spool: SpoolWriter
+) -> None:
+    spool.close()
+    decision, _ = await enforcer.decide(head("/paged"))
+    assert isinstance(decision, Refusal)
+    # So that the page that asked may read why.
+    assert decision.route is not None
+    assert decision.route.id == "paged"
+
+
 async def test_a_completion_that_cannot_be_written_is_no_error(
     enforcer: Enforcer, spool: SpoolWriter
 ) -> None:
@@ -206,6 +270,75 @@ async def test_a_completion_that_cannot_be_written_is_no_error(
         decision,
         Completion(status=200, bytes_in=0, bytes_out=0, duration_ms=1.0, outcome=Outcome.COMPLETE),
     )
+
+
+async def test_an_answer_of_the_gateway_is_recorded_with_its_status_and_no_upstream(
+    enforcer: Enforcer, tmp_path: Path, metrics: Metrics
+) -> None:
+    decision, _ = await enforcer.decide(head("/gone"))
+    assert isinstance(decision, Permit)
+    completion = Completion(status=410, bytes_in=0, bytes_out=3, duration_ms=1.0, outcome=Outcome.COMPLETE)
+    enforcer.complete(decision, completion)
+    await enforcer.decide(head("/open"))
+    decided, completed, forwarded = (json.loads(record) for record in written(tmp_path))
+    assert (decided["decision"], decided["status"], decided["route"]) == ("allow", 410, "gone")
+    assert (completed["status"], completed["outcome"], completed["route"]) == (410, "complete", "gone")
+    assert "upstream" not in decided
+    assert "upstream" not in completed
+    assert "status" not in forwarded
+    assert forwarded["upstream"] == "s"
+    state = metrics.state()
+    assert state[families.RESPONSES.name] == {"gone\x1f4xx": [1]}
+    assert state[families.EXCHANGES.name] == {}
+
+
+async def test_a_preflight_is_recorded_and_counted_under_the_route_it_asks_for(
+    enforcer: Enforcer, tmp_path: Path, metrics: Metrics
+) -> None:
+    asked = {"Origin": "https://app.example.com", "Access_Control_Request_Method": "GET"}
+    request = replace(head("/paged", **asked), method="OPTIONS")
+    decision, _ = await enforcer.decide(request)
+    assert isinstance(decision, Preflight)
+    (record,) = (json.loads(record) for record in written(tmp_path))
+    assert {name: record[name] for name in ("decision", "reason", "status", "route", "action")} == {
+        "decision": "allow",
+        "reason": "ok",
+        "status": 204,
+        "route": "paged",
+        "action": "OPTIONS /paged",
+    }
+    assert record["rule"].startswith("paged policies.yaml:")
+    assert record["revision"] == enforcer.snapshot.revision
+    assert "actor" not in record
+    assert counted(metrics) == {"paged allow ok": 1}
+    assert metrics.state()[families.RESPONSES.name] == {"paged\x1f2xx": [1]}
+
+
+async def test_a_preflight_that_cannot_be_written_down_is_not_answered(
+    enforcer: Enforcer, spool: SpoolWriter
+) -> None:
+    spool.close()
+    asked = {"Origin": "https://app.example.com", "Access_Control_Request_Method": "GET"}
+    decision, _ = await enforcer.decide(replace(head("/paged", **asked), method="OPTIONS"))
+    assert isinstance(decision, Refusal)
+    assert decision.reason is Reason.AUDIT_UNAVAILABLE
+
+
+async def test_a_permit_is_asked_about_again(enforcer: Enforcer, tokens: Scripted) -> None:
+    decision, _ = await enforcer.decide(head("/closed"))
+    assert isinstance(decision, Permit)
+    assert enforcer.refuses_now(decision) is None
+    assert enforcer.refuses_now(replace(decision, principal=replace(WALT, expires_at=1.0))) is (
+        Reason.CREDENTIALS_INVALID
+    )
+    assert await enforcer.has_recalled(decision, is_stream=True) is None
+    # Somebody who has become another is asked about by the policy, where that may end it.
+    tokens.now = replace(WALT, expires_at=1.0)
+    assert await enforcer.has_recalled(decision, is_stream=False) is None
+    assert await enforcer.has_recalled(decision, is_stream=True) is Reason.CREDENTIALS_INVALID
+    tokens.now = Rejected("revoked")
+    for is_stream in (False, True):
+        assert await enforcer.has_recalled(decision, is_stream=is_stream) is Reason.CREDENTIALS_INVALID
 
 
 def counted(metrics: Metrics) -> dict[str, int | float]:
@@ -240,13 +373,13 @@ async def test_what_could_not_be_written_down_is_counted_as_what_was_answered(
     await enforcer.decide(head("/open"))
     await enforcer.record_own(head("/gateway/v1/auth/me"), route=ME, principal=WALT, status=200, refusal=None)
     assert counted(metrics) == {
-        "none deny audit-unavailable": 1,
+        "open deny audit-unavailable": 1,
         f"{ME.route.id} deny audit-unavailable": 1,
     }
 
 
-async def test_a_client_that_leaves_while_its_decision_is_written_is_counted(
-    enforcer: Enforcer, metrics: Metrics, tmp_path: Path
+async def test_a_client_that_leaves_while_its_decision_is_written_is_counted_and_the_trail_says_that_it_left(
+    enforcer: Enforcer, metrics: Metrics, spool: SpoolWriter, tmp_path: Path
 ) -> None:
     deciding = asyncio.ensure_future(enforcer.decide(head("/open")))
     # One turn of the loop takes it to the wait for the disk.
@@ -254,5 +387,8 @@ async def test_a_client_that_leaves_while_its_decision_is_written_is_counted(
     deciding.cancel()
     with pytest.raises(asyncio.CancelledError):
         await deciding
-    assert len(written(tmp_path)) == 1
+    spool.write_now()
+    decision, completion = written(tmp_path)
+    assert b'"kind":"decision"' in decision
+    assert b'"outcome":"client_left"' in completion
     assert counted(metrics) == {"open allow ok": 1}

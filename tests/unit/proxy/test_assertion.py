@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 from support.downstream import ALICE, head_of, permit_for
 
-from gateway.model import Permit, Principal
+from gateway.model import ANONYMOUS, Permit, Principal
 from gateway.proxy import Assertions
 
 
@@ -124,3 +124,23 @@ def test_what_is_kept_stays_bounded(assertions: Assertions, signer: Signer) -> N
     assert len(signer.signed) == 10_050
     assertions.about(permit(replace(ALICE, id="usr_0")), "orders")
     assert len(signer.signed) == 10_051
+
+
+def test_bound_to_a_request_it_says_which_and_is_never_used_for_another(
+    assertions: Assertions, signer: Signer
+) -> None:
+    for number in (1, 2):
+        token = assertions.about_request(permit(), "orders", url="https://orders.internal/orders/1")
+        assert token == b"token-%d" % number
+    claims, typ = signer.signed[0]
+    assert typ == "gw-assertion+jwt"
+    assert (claims["rid"], claims["htm"]) == (permit().head.id, "GET")
+    assert claims["htu"] == "https://orders.internal/orders/1"
+    assertions.about(permit(), "orders")
+    plain, _ = signer.signed[2]
+    assert plain == {name: value for name, value in claims.items() if name not in ("rid", "htm", "htu")}
+
+
+def test_nobody_has_no_bound_assertion_either(assertions: Assertions, signer: Signer) -> None:
+    assert assertions.about_request(permit(ANONYMOUS), "orders", url="http://a/") is None
+    assert signer.signed == []

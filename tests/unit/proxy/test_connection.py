@@ -8,6 +8,7 @@ import pytest
 
 from gateway.config import Timeouts
 from gateway.proxy.connection import HIGH_WATER, Connection
+from gateway.proxy.faults import Fault, UpstreamFault
 
 HEAD = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 
@@ -23,7 +24,7 @@ class Wire(asyncio.Transport):
         self.open = True
 
     def get_extra_info(self, name: str, default: object = None) -> object:
-        return self.ours
+        return self.ours if name == "socket" else default
 
     def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
         pass
@@ -165,3 +166,89 @@ async def test_a_later_deadline_is_waited_for(wire: Wire) -> None:
         await asyncio.sleep(0.005)
     assert asyncio.get_running_loop().time() - begun > 0.09
     connection.connection_lost(None)
+
+
+SWITCHING = b"HTTP/1.1 101 Switching\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n"
+
+
+def ask_to_switch(connection: Connection) -> None:
+    timeouts = Timeouts(connect=5, response=5, idle=5)
+    connection.send_head(HEAD, bodiless=False, body=False, chunked=False, timeouts=timeouts, switching=True)
+
+
+async def test_a_connection_that_has_switched_is_given_away_with_what_came_behind(wire: Wire) -> None:
+    connection = await connected(wire)
+    ask_to_switch(connection)
+    connection.data_received(SWITCHING + b"frame")
+    assert (await connection.head()).status == 101
+    assert not wire.is_reading()
+    # A transport that had more at hand when it was told to wait.
+    connection.data_received(b"s")
+    assert connection.detach() == (wire, b"frames")
+    assert not connection.end_exchange()
+    assert wire.open
+    lost: list[Connection] = []
+    connection.on_lost = lost.append
+    connection.connection_lost(None)
+    assert lost == [connection]
+    assert connection.closed
+
+
+async def test_a_connection_that_ended_with_its_101_is_not_given_away(wire: Wire) -> None:
+    connection = await connected(wire)
+    ask_to_switch(connection)
+    connection.data_received(SWITCHING)
+    connection.connection_lost(None)
+    with pytest.raises(UpstreamFault, match="101"):
+        connection.detach()
+
+
+async def test_interim_responses_are_told_before_the_head_is(wire: Wire) -> None:
+    connection = await connected(wire)
+    ask(connection)
+    told: list[int] = []
+    connection.interim = lambda status, reason, lines: told.append(status)
+    connection.data_received(b"HTTP/1.1 103 A\r\n\r\nHTTP/1.1 102 B\r\n\r\n" + answer(0))
+    assert told == [103, 102]
+    assert connection.end_exchange()
+    ask(connection)
+    connection.data_received(b"HTTP/1.1 103 A\r\n\r\n")
+    assert told == [103, 102]
+    connection.abort()
+
+
+async def test_the_last_words_of_an_upstream_that_reset_the_connection_are_heard(wire: Wire) -> None:
+    connection = await connected(wire)
+    ask(connection, body=True)
+    wire.ours.setblocking(False)
+    wire.theirs.send(b"HTTP/1.1 103 A\r\n\r\nHTTP/1.1 413 Too Large\r\nContent-Length: 4\r\n\r\nwhy?")
+    connection.connection_lost(BrokenPipeError("nobody reads"))
+    assert (await connection.head()).status == 413
+    assert await connection.body() == b"why?"
+    assert connection.complete
+    assert not connection.end_exchange()
+
+
+async def test_without_last_words_it_is_the_upstream_that_broke_off(wire: Wire) -> None:
+    connection = await connected(wire)
+    ask(connection, body=True)
+    wire.ours.setblocking(False)
+    connection.connection_lost(BrokenPipeError("nobody reads"))
+    with pytest.raises(UpstreamFault, match="nobody reads") as caught:
+        await connection.head()
+    assert caught.value.fault is Fault.REQUEST_BODY_UPSTREAM
+
+
+async def test_a_body_that_ends_with_the_connection_ends_with_its_close_and_with_nothing_else(
+    wire: Wire,
+) -> None:
+    for problem in (None, ConnectionResetError("reset")):
+        connection = await connected(wire)
+        ask(connection)
+        connection.data_received(b"HTTP/1.1 200 OK\r\n\r\nabc")
+        if problem is None:
+            connection.eof_received()
+        connection.connection_lost(problem)
+        assert await connection.body() == b"abc"
+        assert connection.complete is (problem is None)
+        assert (connection.problem is None) is (problem is None)

@@ -2,12 +2,13 @@
 
 import pytest
 
-from gateway.model import STATUS_AND_TITLE, Reason
-from gateway.proxy import Fault, UpstreamFault, reason_for
+from gateway.model import STATUS_AND_TITLE, Outcome, Reason
+from gateway.proxy import Fault, UpstreamFault, outcome_of, reason_for
 
 
 def test_every_fault_becomes_a_problem() -> None:
-    for fault in Fault:
+    # A permit that is recalled holds when the exchange begins.
+    for fault in set(Fault) - {Fault.RECALLED}:
         status, _ = STATUS_AND_TITLE[reason_for(fault)]
         assert status in (408, 502, 503, 504)
 
@@ -31,3 +32,9 @@ def test_a_fault_says_what_and_where() -> None:
     fault = UpstreamFault(Fault.CONNECT, "10.0.0.1:80: refused")
     assert str(fault) == "connect: 10.0.0.1:80: refused"
     assert str(UpstreamFault(Fault.CONNECT)) == "connect"
+
+
+def test_only_an_upstreams_failure_is_called_one() -> None:
+    assert outcome_of(Fault.CLIENT_LEFT) is Outcome.CLIENT_LEFT
+    assert outcome_of(Fault.REQUEST_BODY_CLIENT) is Outcome.CUT
+    assert outcome_of(Fault.RESPONSE_HEAD_TIMEOUT) is Outcome.UPSTREAM_FAILED

@@ -6,9 +6,9 @@ import pytest
 from support.downstream import ALICE, REQUEST_ID, head_of, permit_for
 from support.upstream import rules
 
-from gateway.config import ForwardRules
+from gateway.config import ForwardRules, Rewrite
 from gateway.model import ANONYMOUS, Framing, Line, Permit, Principal, RequestHead
-from gateway.proxy.request_head import RequestHeads
+from gateway.proxy.request_head import RequestHeads, goes_no_further
 
 CREDENTIALS = frozenset({b"authorization", b"x-api-key"})
 OURS = {
@@ -210,6 +210,11 @@ def test_our_own_cookies_stay_here(sent: bytes, arrives: bytes | None) -> None:
     assert theirs(write(head_of((b"Cookie", sent)))) == ([] if arrives is None else [(b"Cookie", arrives)])
 
 
+@pytest.mark.parametrize("name", [b"Cookie", b"Authorization", b"Max-Forwards", b"X-A"])
+def test_an_empty_value_stays_an_empty_value(name: bytes) -> None:
+    assert theirs(write(head_of((name, b"")))) == [(name, b"")]
+
+
 def test_configured_names_are_removed_in_any_spelling() -> None:
     head = head_of(
         (b"X-Internal-Admin", b"1"), (b"x_internal_x", b"1"), (b"X-Debug", b"1"), (b"X-Debugger", b"1")
@@ -406,3 +411,68 @@ def test_nothing_leaks_from_one_request_to_the_next() -> None:
     assert not values(lines_of(heads, first), b"x-a")
     assert values(lines_of(heads, second), b"x-a") == [b"1"]
     assert not values(lines_of(heads, second), b"te")
+
+
+def test_a_websocket_is_asked_for_in_the_gateway_s_own_words() -> None:
+    head = head_of(
+        (b"upgrade", b"WebSocket"),
+        (b"Connection", b"keep-alive, Upgrade, X-Hop"),
+        (b"X-Hop", b"1"),
+        (b"Sec-WebSocket-Key", b"abc="),
+    )
+    raw = RequestHeads(rules(), CREDENTIALS).write(
+        permit_for(head), authority=b"u:1", assertion=None, switching=True
+    )
+    lines = raw.split(b"\r\n")
+    assert [line for line in lines if line.lower().startswith((b"upgrade", b"connection"))] == [
+        b"Connection: Upgrade",
+        b"Upgrade: websocket",
+    ]
+    assert b"Sec-WebSocket-Key: abc=" in lines
+    assert not [line for line in lines if line.startswith(b"X-Hop")]
+    assert not [name for name, _ in write(head) if name.lower() in (b"upgrade", b"connection")]
+
+
+@pytest.mark.parametrize(
+    ("forward", "host", "url"),
+    [
+        (rules(), b"api.example.com:8443", "https://api.example.com:8443/v2/x"),
+        (rules(), None, "https://10.0.0.1:8080/v2/x"),
+        (rules(host="upstream"), b"api.example.com", "https://10.0.0.1:8080/v2/x"),
+        (rules(set_request=(("HOST", "inner"),)), b"api.example.com", "https://inner/v2/x"),
+    ],
+)
+def test_the_url_is_the_one_that_the_upstream_gets_without_the_query(
+    forward: ForwardRules, host: bytes | None, url: str
+) -> None:
+    heads = RequestHeads(forward, CREDENTIALS, Rewrite(strip_prefix="/orders", add_prefix="/v2"))
+    head = head_of(target="/orders/x?secret=1", host=host)
+    head = replace(head, segments=("orders", "x"))
+    assert heads.url(head, scheme="https", authority=b"10.0.0.1:8080") == url
+    raw = heads.write(permit_for(head), authority=b"10.0.0.1:8080", assertion=None)
+    assert raw.startswith(b"GET /v2/x?secret=1 HTTP/1.1\r\n")
+    assert [
+        line.split(b": ")[1].decode() for line in raw.split(b"\r\n") if line.lower().startswith(b"host:")
+    ] == [url.split("/")[2]]
+
+
+@pytest.mark.parametrize(
+    ("method", "sent", "arrives", "is_last"),
+    [
+        ("OPTIONS", b"5", b"4", False),
+        ("OPTIONS", b"1", b"0", False),
+        ("OPTIONS", b"0", b"0", True),
+        ("OPTIONS", b"00", b"0", True),
+        ("OPTIONS", b"-1", b"-1", False),
+        ("OPTIONS", b"many", b"many", False),
+        ("OPTIONS", b"9999999999", b"9999999999", False),
+        ("GET", b"5", b"5", False),
+        ("GET", b"0", b"0", False),
+    ],
+)
+def test_forwards_of_options_are_counted_down(
+    method: str, sent: bytes, arrives: bytes, *, is_last: bool
+) -> None:
+    head = head_of((b"Max-Forwards", sent), method=method)
+    assert theirs(write(head)) == [(b"Max-Forwards", arrives)]
+    assert goes_no_further(head) is is_last

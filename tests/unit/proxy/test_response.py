@@ -5,10 +5,12 @@ import pytest
 from gateway.model import Framing
 from gateway.proxy.response import MAX_HEAD, ResponseBroken, ResponseReader
 
+SWITCHING = b"HTTP/1.1 101 Switching\r\nUpgrade: websocket\r\nConnection: Upgrade, X-Hop\r\n\r\n"
 
-def read(*pieces: bytes, bodiless: bool = False) -> ResponseReader:
+
+def read(*pieces: bytes, bodiless: bool = False, switching: bool = False) -> ResponseReader:
     reader = ResponseReader()
-    reader.begin(bodiless=bodiless)
+    reader.begin(bodiless=bodiless, switching=switching)
     for piece in pieces:
         reader.feed(piece)
     return reader
@@ -135,3 +137,65 @@ def test_only_tokens_name_fields_and_only_text_is_their_value() -> None:
             else:
                 with pytest.raises(ResponseBroken):
                     read(response)
+
+
+def test_interim_heads_are_kept_until_they_are_taken() -> None:
+    reader = read(b"HTTP/1.1 103 Early\r\nLink: a\r\n\r\nHTTP/1.1 102 \r\n\r\nHTTP/1.1 200 OK\r\nX: y\r\n")
+    assert reader.interims == [(103, b"Early", [(b"Link", b"a")]), (102, b"", [])]
+    assert not reader.complete
+    reader.interims = []
+    reader.feed(b"Content-Length: 0\r\n\r\n")
+    assert reader.head is not None
+    assert reader.head.lines == [(b"X", b"y"), (b"Content-Length", b"0")]
+    assert reader.interims == []
+    assert reader.reusable
+
+
+def test_interim_heads_share_the_limit_of_the_head() -> None:
+    line = b"Link: " + b"a" * 1000
+    with pytest.raises(ResponseBroken, match=str(MAX_HEAD)):
+        read((b"HTTP/1.1 103 Early\r\n" + line + b"\r\n\r\n") * 70)
+
+
+def test_trailers_are_kept_apart_from_the_head() -> None:
+    reader = read(
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\nX-A: b\r\n", b"x-a:\r\n\r\n"
+    )
+    assert reader.head is not None
+    assert reader.head.lines == [(b"Transfer-Encoding", b"chunked")]
+    assert reader.trailers == [(b"X-A", b"b"), (b"x-a", b"")]
+    assert (reader.complete, reader.reusable) == (True, True)
+    reader.begin(bodiless=False)
+    assert reader.trailers == []
+
+
+def test_trailers_have_a_limit_however_they_arrive() -> None:
+    with pytest.raises(ResponseBroken, match="trailers"):
+        read(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n" + b"X: y\r\n" * MAX_HEAD + b"\r\n")
+
+
+def test_what_follows_a_101_that_was_asked_for_is_not_read() -> None:
+    for pieces in (
+        (SWITCHING + b"\x81\x02hi",),
+        (SWITCHING, b"\x81\x02hi"),
+        (SWITCHING[:30], SWITCHING[30:] + b"\x81", b"\x02hi"),
+    ):
+        reader = read(*pieces, switching=True)
+        assert reader.head is not None
+        assert (reader.head.status, reader.head.hop) == (101, frozenset({b"upgrade", b"x-hop"}))
+        assert (reader.switched, reader.complete, reader.reusable) == (True, True, False)
+        assert reader.behind == b"\x81\x02hi"
+        assert reader.take() == b""
+
+
+def test_a_101_may_follow_other_interim_responses_and_may_be_refused() -> None:
+    reader = read(b"HTTP/1.1 103 Early\r\n\r\n" + SWITCHING, switching=True)
+    assert reader.head is not None
+    assert (reader.head.status, len(reader.interims)) == (101, 1)
+    reader = read(b"HTTP/1.1 403 No\r\nContent-Length: 0\r\n\r\n", switching=True)
+    assert (reader.switched, reader.complete, reader.reusable) == (False, True, True)
+
+
+def test_a_101_that_nobody_asked_for_is_broken() -> None:
+    with pytest.raises(ResponseBroken, match="asked for"):
+        read(SWITCHING)

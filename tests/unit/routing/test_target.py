@@ -2,7 +2,7 @@
 
 import pytest
 
-from gateway.routing import Ambiguous, TargetParts, read_target
+from gateway.routing import Ambiguous, TargetParts, read_target, spelled, without_userinfo
 
 
 @pytest.mark.parametrize(
@@ -47,23 +47,20 @@ def test_a_target_has_one_reading(
         "http://a/b",
         "a:80",
         "\\a",
-        # Encoded and raw separators.
-        "/a%2fb",
-        "/a%2Fb",
-        "/a%5cb",
-        "/a%5Cb",
-        "/a\\b",
-        "//",
-        "//a",
-        "/a//b",
-        "/a//",
-        "/a/b//?c",
-        # Parameters and fragments.
-        "/a;b",
-        "/a;",
-        "/;/a",
+        # Dot segments between separators of any kind.
         "/..;/a",
+        "/a/..;b/c",
+        "/a%2f..%2fb",
+        "/..%2Fa",
+        "/a%2f.",
+        "/a\\..\\b",
+        "/..%5ca",
+        "/a/.%2e%5C",
+        "//../a",
+        "/a;/..",
+        # Fragments.
         "/a#b",
+        "/a;#",
         "/#",
         "/a?b#c",
         "/public#/../admin",
@@ -82,9 +79,13 @@ def test_a_target_has_one_reading(
         "/%2E%2e/a",
         "/.%2e/a",
         "/a/%2e%2e",
+        "/a/..%3b/b",
+        "/a/%2e%3Bx=1/b",
         # Encoded twice.
         "/%252e%252e/a",
         "/%25%32%66",
+        "/a%252fb",
+        "/a;%2541",
         "/a%2525b",
         "/%2561",
         # Malformed.
@@ -96,7 +97,9 @@ def test_a_target_has_one_reading(
         "/%u002e",
         "/%-1",
         "/% 1",
+        "/a;%",
         # Not UTF-8.
+        "/a//%ff",
         "/%ff",
         "/%c0%af",
         "/%c0%ae%c0%ae",
@@ -104,6 +107,7 @@ def test_a_target_has_one_reading(
         "/%ed%a0%80",
         "/%f8%88%80%80%80",
         # Control characters.
+        "/a%2f%00",
         "/%00",
         "/a%00.html",
         "/%0d%0aX",
@@ -131,6 +135,43 @@ def test_what_can_be_read_in_two_ways_is_refused(target: str) -> None:
     found = read_target(target)
     assert isinstance(found, Ambiguous)
     assert found.diagnosis
+
+
+@pytest.mark.parametrize(
+    ("target", "oddities", "segments"),
+    [
+        ("/a%2fb", {"encoded_slash"}, ("a/b",)),
+        ("/a%2Fb/c", {"encoded_slash"}, ("a/b", "c")),
+        ("/a%5cb", {"backslash"}, ("a\\b",)),
+        ("/a%5Cb?%2f", {"backslash"}, ("a\\b",)),
+        ("/a\\b", {"backslash"}, ("a\\b",)),
+        ("//", {"double_slash"}, ("", "")),
+        ("//a", {"double_slash"}, ("", "a")),
+        ("/a//b", {"double_slash"}, ("a", "", "b")),
+        ("/a//?b", {"double_slash"}, ("a", "", "")),
+        ("/a;b=c/d", {"semicolon"}, ("a;b=c", "d")),
+        ("/;/a", {"semicolon"}, (";", "a")),
+        ("/a%20;b%2f//%5c", {"semicolon", "encoded_slash", "double_slash", "backslash"}, ("a ;b/", "", "\\")),
+        ("/...;a", {"semicolon"}, ("...;a",)),
+    ],
+)
+def test_what_some_take_for_a_separator_is_named_and_an_ordinary_character(
+    target: str, oddities: set[str], segments: tuple[str, ...]
+) -> None:
+    found = read_target(target)
+    assert isinstance(found, TargetParts)
+    assert (found.oddities, found.segments) == (frozenset(oddities), segments)
+    assert found.path == target.partition("?")[0]
+
+
+def test_oddities_are_told_in_words() -> None:
+    assert spelled(frozenset({"backslash", "semicolon"})) == "a `;` and a backslash"
+
+
+def test_what_may_be_a_password_is_taken_out_of_a_target() -> None:
+    assert without_userinfo("http://me:secret@host/a?b") == "http://host/a?b"
+    assert without_userinfo("//me:secret@host/a@b") == "//host/a@b"
+    assert without_userinfo("/a/b@c?d=//e@f") == "/a/b@c?d=//f"
 
 
 def test_the_diagnosis_never_repeats_what_was_sent() -> None:

@@ -56,3 +56,11 @@ def test_limits_that_had_a_say_are_told() -> None:
     lines = dict(problem_for(refusal, request_id="x").lines)
     assert lines[b"RateLimit-Policy"] == b'"defaults:0";q=5;w=60'
     assert lines[b"RateLimit"] == b'"defaults:0";r=0;t=5'
+
+
+def test_a_426_names_what_is_spoken_instead() -> None:
+    elsewhere = Refusal(head=None, reason=Reason.UPGRADE_REQUIRED)
+    assert dict(problem_for(elsewhere, request_id="x").lines)[b"Upgrade"] == b"HTTP/1.1"
+    older = Refusal(head=None, reason=Reason.UPGRADE_REQUIRED, is_websocket_here=True)
+    lines = dict(problem_for(older, request_id="x").lines)
+    assert (lines[b"Upgrade"], lines[b"Sec-WebSocket-Version"]) == (b"websocket", b"13")

@@ -153,16 +153,6 @@ def test_a_log_without_records_leaves_nothing_behind(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-async def test_off_waits_for_nothing_and_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    spool = SpoolWriter.open(tmp_path, durability=Durability.OFF)
-    spool.append(b"one")
-    await spool.flushed()
-    assert _on_disk(tmp_path, spool) == []
-    assert "benchmarks only" in "".join(capsys.readouterr())
-    spool.close()
-    assert _on_disk(tmp_path, spool) == [b"one"]
-
-
 async def test_files_are_for_their_owner_alone(spool: SpoolWriter, tmp_path: Path) -> None:
     directory = tmp_path / spool.writer
     assert directory.stat().st_mode & 0o777 == 0o700
