@@ -24,6 +24,7 @@ from aiohttp.web_protocol import ERROR, RequestPayloadError
 from gateway.edge.extent import Chunked, Counted, Extent
 from gateway.edge.flaws import HEAD_TOO_LARGE, TOO_SLOW, Flaw
 from gateway.model import Reason
+from gateway.proxy import Deadline
 
 if TYPE_CHECKING:
     from gateway.edge.head import Block
@@ -41,7 +42,6 @@ _SILENT: Final = 2.0
 """Seconds for which a client that is turned away may be silent, before there is nothing to tell it."""
 _STUCK: Final = 10.0
 """Seconds in which a client must take some of the bytes that are left for it, once there will be no more."""
-_NEVER: Final = float("inf")
 _COUNT: Final = struct.Struct("i")
 
 
@@ -96,8 +96,6 @@ class Connection(BaseProtocol):
         "_listener",
         "_state",
         "_task",
-        "_timer",
-        "_timer_at",
         "_unsent",
         "block",
         "is_new",
@@ -119,9 +117,7 @@ class Connection(BaseProtocol):
         """The last bytes of a part of a head: its end may be cut, too."""
         self._flaw: Flaw | None = None
         """Why nothing is read any more."""
-        self._deadline = _NEVER
-        self._timer: asyncio.TimerHandle | None = None
-        self._timer_at = 0.0
+        self._deadline = Deadline(loop)
         self._unsent = 0
         self._admitted = False
         self.block: Block | None = None
@@ -178,9 +174,7 @@ class Connection(BaseProtocol):
         """Take the end of the connection: what is being answered ends, too."""
         is_switched = self._state is _State.SWITCHED
         self._state = _ENDING
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        self._deadline.stop()
         body, task = self._body, self._task
         if body is not None and not body.is_eof():
             body.set_exception(exc or ConnectionResetError("the client left"))
@@ -357,7 +351,7 @@ class Connection(BaseProtocol):
 
     def _ask(self, incoming: Incoming) -> None:
         self._state = _ASKED
-        self._deadline = _NEVER
+        self._deadline.lift()
         self._body = incoming.body
         if self.is_new:
             self.is_new = False
@@ -438,26 +432,13 @@ class Connection(BaseProtocol):
     # Time.
 
     def _expect_within(self, seconds: float) -> None:
-        """Move the deadline. The timer moves only when it would come too late."""
-        self._deadline = deadline = self._loop.time() + seconds
-        if self._timer is None or deadline < self._timer_at:
-            if self._timer is not None:
-                self._timer.cancel()
-            self._set_timer(deadline)
+        self._deadline.within(seconds, self._time_is_up)
 
-    def _set_timer(self, at: float) -> None:
-        self._timer_at = at
-        self._timer = self._loop.call_at(at, self._look_at_clock)
-
-    def _look_at_clock(self) -> None:
-        self._timer = None
+    def _time_is_up(self) -> None:
         transport = self.transport
-        # The loop's timers have the resolution of a millisecond.
-        if transport is None or self._deadline == _NEVER:
+        if transport is None:
             return
-        if self._loop.time() + 0.001 < self._deadline:
-            self._set_timer(self._deadline)
-        elif self._state is _HEAD:
+        if self._state is _HEAD:
             self._refuse(TOO_SLOW)
         elif self._state is _ENDING:
             self._end_later(transport)

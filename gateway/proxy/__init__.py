@@ -1,6 +1,7 @@
 """Carries permitted requests to their upstreams. It does not know the chain; it knows `Permit`."""
 
 from gateway.proxy.assertion import Assertions, Sign
+from gateway.proxy.deadline import Deadline
 from gateway.proxy.downstream import BodyBroken, BodyTooLarge, ClientLeft, Downstream
 from gateway.proxy.exchange import Exchange
 from gateway.proxy.faults import Fault, UpstreamFault, outcome_of, reason_for
@@ -17,6 +18,7 @@ __all__ = [
     "BodyBroken",
     "BodyTooLarge",
     "ClientLeft",
+    "Deadline",
     "Downstream",
     "Exchange",
     "Fault",

@@ -14,6 +14,7 @@ from typing import Final, cast
 
 from gateway.config import Timeouts
 from gateway.model import Line
+from gateway.proxy.deadline import Deadline
 from gateway.proxy.faults import Fault, UpstreamFault
 from gateway.proxy.response import ResponseBroken, ResponseHead, ResponseReader
 
@@ -39,8 +40,6 @@ class Connection(asyncio.Protocol):
         "_reader",
         "_reading_held",
         "_timeouts",
-        "_timer",
-        "_timer_at",
         "_transport",
         "_unsent",
         "_waiter",
@@ -68,9 +67,7 @@ class Connection(asyncio.Protocol):
         self._ended = False
         self._reading_held = False
         self._writing_held = False
-        self._deadline = 0.0
-        self._timer: asyncio.TimerHandle | None = None
-        self._timer_at = 0.0
+        self._deadline = Deadline(loop)
         self.busy = False
         self.closed = False
         self.exchanges = 0
@@ -268,7 +265,7 @@ class Connection(asyncio.Protocol):
             raise UpstreamFault(Fault.RESPONSE_HEAD, "the connection was closed after its 101")
         self._transport = None
         self._reader.drop()
-        self._stop_timer()
+        self._deadline.stop()
         return transport, self._reader.behind
 
     def end_exchange(self) -> bool:
@@ -288,7 +285,7 @@ class Connection(asyncio.Protocol):
             # of it would wait for the garbage collector, with what was not taken of the body.
             self._problem = None
             self._reader.forget()
-            self._stop_timer()
+            self._deadline.stop()
             self.abort()
         return again
 
@@ -343,7 +340,7 @@ class Connection(asyncio.Protocol):
         self._reader.drop()
         self._transport = None
         if self._on_stall is None:
-            self._stop_timer()
+            self._deadline.stop()
         if self.on_lost is not None:
             self.on_lost(self)
 
@@ -406,31 +403,13 @@ class Connection(asyncio.Protocol):
             self._transport.write(data)
 
     def _expect_within(self, seconds: float) -> None:
-        """Move the deadline. The timer moves only when it would come too late."""
-        self._deadline = deadline = self._loop.time() + seconds
-        if self._timer is None or deadline < self._timer_at:
-            if self._timer is not None:
-                self._timer.cancel()
-            self._set_timer(deadline)
+        self._deadline.within(seconds, self._time_is_up)
 
-    def _set_timer(self, at: float) -> None:
-        self._timer_at = at
-        self._timer = self._loop.call_at(at, self._look_at_clock)
-
-    def _stop_timer(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-
-    def _look_at_clock(self) -> None:
-        self._timer = None
-        # The loop's timers have the resolution of a millisecond.
-        if self._loop.time() + 0.001 < self._deadline:
-            self._set_timer(self._deadline)
-        elif not self.busy:
-            self.abort()
-        else:
+    def _time_is_up(self) -> None:
+        if self.busy:
             self._time_out()
+        else:
+            self.abort()
 
     def _time_out(self) -> None:
         """Blame whoever the exchange is waiting for: the client, when that lets neither side go on."""

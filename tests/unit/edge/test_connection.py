@@ -203,11 +203,11 @@ async def test_a_connection_has_one_timer_however_many_requests() -> None:
         client = await server.connect()
         client.send(get("/a"))
         assert await client.answer() == "/a"
-        timer = only(server)._timer
+        timer = only(server)._deadline._timer
         for _ in range(20):
             client.send(get("/a"))
             assert await client.answer() == "/a"
-        assert only(server)._timer is timer
+        assert only(server)._deadline._timer is timer
 
 
 # Size
