@@ -43,6 +43,7 @@ check: $(DEV_STAMP) ## Format, lint, types, floors, generated pages
 bench: $(DEV_STAMP) ## CPU per request beside nginx, HAProxy and Caddy (needs them, and wrk)
 	@$(BIN)/python -m bench.plain $(PLAIN)
 	@$(BIN)/python -m bench.run $(BENCH)
+	@$(BIN)/python -m bench.trail $(TRAIL)
 
 bench-check: $(RUN_STAMP) ## What a request costs, against the recorded baseline; BENCH=--record: record it
 	@$(BIN)/python -m bench.check $(BENCH)

@@ -17,7 +17,6 @@ from bench.inside import Inside, MemoryLoop, fresh_settings, inside, request
 from bench.load import BenchError
 from bench.reference import Reference
 from gateway.assembly import open_stores
-from gateway.audit import Deliverer
 from gateway.cli.life import spare_the_collector
 from gateway.settings import Settings
 
@@ -123,11 +122,11 @@ async def _shipping(settings: Settings, rounds: int) -> Slices:
     reference = Reference()
     slices = []
     async with open_stores(settings) as stores:
-        deliverer = Deliverer(stores.backlog, stores.sink, stores.events)
+        deliverer = stores.audit.deliverer()
         for number in range(rounds):
             for other in range(_RECORDS):
-                stores.spool.append(_record(number * _RECORDS + other))
-            await stores.spool.flushed()
+                stores.audit.spool.append(_record(number * _RECORDS + other))
+            await stores.audit.spool.flushed()
             # The database works in threads of its own.
             spent = await _spent(deliverer.drain, time.process_time)
             slices.append((spent / _RECORDS, _reference(reference)))

@@ -39,6 +39,7 @@ VARIANTS: Mapping[str, Variant] = {
         path="/public",
         authenticated=False,
     ),
+    "off": Variant(says="as full, but no request is recorded", durability="off"),
     "power": Variant(says="as full, and every answer waits for a grouped fdatasync", durability="power"),
     "full-redis-pg": Variant(
         says="as full, every limit counted in Redis, audit shipped to PostgreSQL", servers=True

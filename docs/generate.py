@@ -67,7 +67,7 @@ def settings_page() -> str:
         variable = f"`{PREFIX}{name.upper()}`"
         if name in FROM_FILES:
             variable += f", `{PREFIX}{name.upper()}_FILE`"
-        shown = "" if default in (None, "") else f"`{_shown(name, default)}`"
+        shown = "" if default in (None, "", ()) else f"`{_shown(name, default)}`"
         rows.append(f"| {variable} | {shown} | {field.description} |")
     missing = [
         f"`{PREFIX}{name.upper()}`: {what}"
@@ -84,6 +84,8 @@ def _shown(name: str, value: object) -> str:
         return f"{value:g}s"
     if isinstance(value, int) and name.endswith("_bytes"):
         return f"{value // 1024}KiB"
+    if isinstance(value, int) and name.endswith("_limit"):
+        return f"{value // 1024**3}GiB"
     return "none" if value == TrustedProxies() else str(value)
 
 

@@ -15,8 +15,13 @@ from urllib.parse import quote, urlsplit
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
+from gateway.formats import FORMATS
+from gateway.outlets import OutletFlaw, checkpoint_outlets_from, outlets_from
+
 PREFIX = "GATEWAY_"
-FROM_FILES = frozenset({"secret", "database_url", "redis_url", "smtp_url"})
+FROM_FILES = frozenset(
+    {"secret", "database_url", "redis_url", "smtp_url", "audit_sinks", "audit_checkpoints"}
+)
 """Settings that may be read from the file that `GATEWAY_..._FILE` names."""
 IGNORED = re.compile(r"GATEWAY_(TEST_.*|SERVICE_.*|PORT|PORT_.*)")
 """The suite's own variables, and what Kubernetes injects into every container of a service `gateway`."""
@@ -71,6 +76,10 @@ def _processes(value: object) -> object:
         message = f"{value!r} is not a number of processes; write a number, or auto"
         raise ValueError(message)
     return int(value)
+
+
+def _words(value: object) -> object:
+    return tuple(value.split()) if isinstance(value, str) else value
 
 
 class Listen(BaseModel):
@@ -129,6 +138,7 @@ class TrustedProxies(BaseModel):
 
 Duration = Annotated[float, BeforeValidator(_seconds)]
 Size = Annotated[int, BeforeValidator(_size)]
+Urls = Annotated[tuple[str, ...], BeforeValidator(_words)]
 Address = Annotated[Listen, BeforeValidator(Listen.parse)]
 
 
@@ -186,6 +196,36 @@ class Settings(BaseModel):
             "no request is recorded."
         ),
     )
+    audit_sinks: Urls = Field(
+        (),
+        repr=False,
+        description=(
+            "Where records are sent besides the database, separated by blanks: `stdout:`, `file:/PATH`, "
+            "`syslog://HOST:PORT`, `syslog+tls://HOST:PORT`, `https://HOST/PATH`; each with `?as=FORMAT`."
+        ),
+    )
+    audit_checkpoints: Urls = Field(
+        (),
+        repr=False,
+        description=(
+            "Where signed checkpoints of the audit trail are sent, out of reach of whoever could change it: "
+            "`stdout:`, `file:/PATH`, `https://HOST/PATH`."
+        ),
+    )
+    audit_keep: Duration | None = Field(
+        None,
+        ge=86400,
+        description="How long audit records are kept, in whole days of UTC, as in `400d`. Default: for ever.",
+    )
+    audit_spool_limit: Size = Field(
+        10 * 1024**3,
+        # Below, what a process ships within a second or two is a large part of it.
+        ge=64 * 1024**2,
+        description=(
+            "How large the audit spool may grow while the database is away: at 85 % completions are left "
+            "out, at 95 % requests are refused."
+        ),
+    )
     max_target_bytes: Size = Field(8 * 1024, ge=256, le=1024**2, description="Longest request target.")
     max_header_bytes: Size = Field(
         32 * 1024, ge=1024, le=1024**2, description="Largest sum of all header lines of one request."
@@ -225,6 +265,15 @@ class Settings(BaseModel):
                 f"{self.workers} times as much through: name a Redis with GATEWAY_REDIS_URL, or run 1"
             )
             raise ValueError(message)
+        for name, made in (
+            ("audit_sinks", lambda: outlets_from(self.audit_sinks, FORMATS)),
+            ("audit_checkpoints", lambda: checkpoint_outlets_from(self.audit_checkpoints)),
+        ):
+            try:
+                made()
+            except OutletFlaw as flaw:
+                message = f"{name}: {flaw}"
+                raise ValueError(message) from None
         parts = urlsplit(self.public_url)
         if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
             message = f"public_url: {self.public_url!r} is not a URL; write it as in https://api.example.com"

@@ -2,6 +2,7 @@
 
 from gateway.accounts.access_token import AccessTokens
 from gateway.accounts.bodies import LoginBody, LogoutBody, RefreshBody, RegisterBody
+from gateway.accounts.ids import is_user_id
 from gateway.accounts.names import fault_in_email, fault_in_username
 from gateway.accounts.origin import Origin
 from gateway.accounts.outcome import DONE, Account, AccountRefusal, Done, TokenPair
@@ -32,4 +33,5 @@ __all__ = [
     "TokenPair",
     "fault_in_email",
     "fault_in_username",
+    "is_user_id",
 ]

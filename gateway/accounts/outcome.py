@@ -53,6 +53,8 @@ class AccountRefusal:
     """What is wrong with the body: `field` and `message`."""
     retry_after: float | None = None
     """Seconds."""
+    subject: str | None = None
+    """The person who asked, where a credential that is worth nothing any more has proved that."""
 
 
 DONE = Done()

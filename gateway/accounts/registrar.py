@@ -70,7 +70,9 @@ class Registrar:
             request_id=origin.request_id,
             source_ip=origin.source_ip,
             user_agent=origin.user_agent,
-            attributes={"user": user.id, "username": username, "roles": sorted(roles)},
+            attributes={"user": user.id, "roles": sorted(roles)},
+            subject=user.id,
+            personal={"username": username},
         )
         try:
             await self._users.add(user, before_commit=lambda: self._events.event(event))
@@ -89,6 +91,7 @@ def principal_of(user: User, *, session: str | None = None) -> Principal:
         authn_kind="password",
         roles=user.roles,
         session=session,
+        subject=user.id,
     )
 
 

@@ -109,14 +109,15 @@ class Accounts:
     ) -> TokenPair | AccountRefusal:
         """Exchange a refresh token for a new pair. Raise `StoreUnavailable`; asking again is safe."""
         match await self._sessions.renew(body.refresh_token, rules):
-            case Dead(diagnosis=diagnosis):
-                return _no_longer(diagnosis)
+            case Dead(diagnosis=diagnosis, user_id=user_id):
+                return _no_longer(diagnosis, subject=user_id)
             case Reused() as reused:
                 return await self._reuse_detected(reused, origin)
             case Renewal() as renewal:
                 user = await self._users.find(renewal.user_id)
                 if user is None or user.disabled_at is not None:
-                    return _no_longer(f"the account of {renewal.session} is gone or disabled")
+                    diagnosis = f"the account of {renewal.session} is gone or disabled"
+                    return _no_longer(diagnosis, subject=renewal.user_id)
                 await self._record(
                     EventKind.REFRESH,
                     origin,
@@ -182,9 +183,13 @@ class Accounts:
         # A name that belongs to nobody is not written down: now and then it is a password in the wrong field.
         known: dict[str, str | int | bool | list[str]] = {"known": user is not None}
         if user is not None:
-            known |= {"user": user.id, "username": user.username, "disabled": user.disabled_at is not None}
+            known |= {"user": user.id, "disabled": user.disabled_at is not None}
         await self._record(
-            EventKind.LOGIN_FAILED, origin, reason=Reason.CREDENTIALS_INVALID, attributes=known
+            EventKind.LOGIN_FAILED,
+            origin,
+            reason=Reason.CREDENTIALS_INVALID,
+            attributes=known,
+            about=user,
         )
         return AccountRefusal(
             reason=Reason.CREDENTIALS_INVALID,
@@ -204,7 +209,8 @@ class Accounts:
             session=reused.session,
             attributes={"generation": reused.presented, "newest": reused.newest},
         )
-        return _no_longer(f"generation {reused.presented} of {reused.session} was used again")
+        diagnosis = f"generation {reused.presented} of {reused.session} was used again"
+        return _no_longer(diagnosis, subject=reused.user_id)
 
     def _pair(self, user: User, renewal: Renewal, rules: AccountRules, scopes_of: ScopesOf) -> TokenPair:
         scope = " ".join(sorted(scopes_of(user.roles)))
@@ -230,6 +236,7 @@ class Accounts:
         reason: Reason = Reason.OK,
         session: str | None = None,
         attributes: dict[str, str | int | bool | list[str]] | None = None,
+        about: User | None = None,
     ) -> None:
         await self._events.event(
             Event(
@@ -241,13 +248,17 @@ class Accounts:
                 reason=reason,
                 session=session or (None if actor is None else actor.session),
                 attributes=attributes or {},
+                subject=None if about is None else about.id,
+                personal={} if about is None else {"username": about.username},
             )
         )
 
 
-def _no_longer(diagnosis: str) -> AccountRefusal:
+def _no_longer(diagnosis: str, *, subject: str | None = None) -> AccountRefusal:
     """Every refresh token that is worth nothing gets the same answer."""
-    return AccountRefusal(reason=Reason.CREDENTIALS_INVALID, diagnosis=diagnosis, detail="Log in again.")
+    return AccountRefusal(
+        reason=Reason.CREDENTIALS_INVALID, diagnosis=diagnosis, detail="Log in again.", subject=subject
+    )
 
 
 def _not_a_session() -> AccountRefusal:

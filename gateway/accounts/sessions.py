@@ -42,6 +42,8 @@ class Dead:
     """The token is worth nothing."""
 
     diagnosis: str
+    user_id: str | None = None
+    """Whose it was; None: nobody's."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,7 +100,7 @@ class Sessions:
             now = self._clock.now()
             ended = _why_ended(session, rules, now)
             if ended is not None:
-                return Dead(diagnosis=f"{session.id} {ended}")
+                return Dead(diagnosis=f"{session.id} {ended}", user_id=session.user_id)
             if token.generation != session.counter:
                 return await self._renew_older(token, session, key, rules, now)
             if await self._store.advance(session.id, seen=session.counter, at=now):
@@ -117,7 +119,7 @@ class Sessions:
             await self._store.touch(session.id, at=now)
             return _renewal(session, key, generation=session.counter, used_at=now, rules=rules, replayed=True)
         if not await self._store.revoke(session.id, at=now):
-            return Dead(diagnosis=f"{session.id} was ended meanwhile")
+            return Dead(diagnosis=f"{session.id} was ended meanwhile", user_id=session.user_id)
         return Reused(
             session=session.id,
             user_id=session.user_id,

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from aiohttp import web
 
 from gateway.model import Reason, Refusal
-from gateway.observability import MetricsState, exposition, log
+from gateway.observability import MetricsState, exposition, families, log, merged_state, state_of
 from gateway.web import NO_STORE, Answer, json_answer, problem_for
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -36,12 +36,20 @@ def operators_application(
 
     async def scrape(request: web.Request) -> web.Response:
         accept = ",".join(request.headers.getall("Accept", []))
+        own = state_of({families.UNRECORDED: {"operators": answered}})
         # Only taking the state is the loop's business; the text takes ten times as long.
-        body, media_type = await asyncio.to_thread(exposition, metrics(), accept)
+        body, media_type = await asyncio.to_thread(exposition, merged_state([metrics(), own]), accept)
         lines = ((b"Content-Type", media_type.encode()), NO_STORE)
         return _response(Answer(status=200, lines=lines, body=body))
 
+    answered = 0
+
+    async def count(_request: web.Request, _response: web.StreamResponse) -> None:
+        nonlocal answered
+        answered += 1
+
     application = web.Application(middlewares=[_problems])
+    application.on_response_prepare.append(count)
     application.router.add_get("/healthz", healthz)
     application.router.add_get("/readyz", readyz)
     application.router.add_get("/metrics", scrape)

@@ -48,7 +48,7 @@ async def counting(stores: Stores) -> AsyncIterator[Counting]:
 @contextlib.asynccontextmanager
 async def _shared(stores: Stores, address: RedisAddress, local: MemoryCounters) -> AsyncIterator[Counting]:
     link = Link(address, scripts=[RedisCounters.script])
-    peers = Peers(address, name=stores.spool.writer, at_least=stores.settings.workers)
+    peers = Peers(address, name=stores.audit.spool.writer, at_least=stores.settings.workers)
     counters = RedisCounters(
         link,
         local,

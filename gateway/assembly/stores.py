@@ -8,18 +8,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gateway.accounts import Passwords, Registrar
-from gateway.audit import Auditor, SilentAuditor, WholeTrail
+from gateway.assembly.auditing import Auditing, open_auditing
+from gateway.audit import Auditor, WholeTrail
 from gateway.crypto import MasterSecret, Sealer, SecretUnusable, load_or_create
-from gateway.observability import log
-from gateway.ports import AuditUnavailable, Clock, Durability, StoreUnavailable, SystemClock
+from gateway.ports import Clock, StoreUnavailable, SystemClock
 from gateway.settings import Settings
-from gateway.stores.spool import SpoolBacklog, SpoolWriter, UnopenedSpool, UnshippedSpool
 from gateway.stores.sql import (
     Database,
     DatabaseUnusable,
     SqlApiKeyStore,
-    SqlAuditSink,
-    SqlAuditTrail,
     SqlChangeFeed,
     SqlSecretCheck,
     SqlSessionStore,
@@ -60,14 +57,19 @@ class Stores:
     api_keys: SqlApiKeyStore
     signing_keys: SqlSigningKeyStore
     changes: SqlChangeFeed
-    spool: SpoolWriter | UnopenedSpool
-    """Not opened: the disk is full, say. What only reads goes on; what must be recorded cannot."""
-    events: Auditor
-    backlog: SpoolBacklog
-    sink: SqlAuditSink
-    trail: WholeTrail
+    audit: Auditing
     passwords: Passwords
     registrar: Registrar
+
+    @property
+    def events(self) -> Auditor:
+        """Where it is written down what happened."""
+        return self.audit.events
+
+    @property
+    def trail(self) -> WholeTrail:
+        """Where it is found again."""
+        return self.audit.trail
 
 
 @contextlib.asynccontextmanager
@@ -86,9 +88,9 @@ async def open_stores(settings: Settings, *, patience: Patience | None = None) -
             database = Database.open(settings.database)
             stack.push_async_callback(database.close)
             await _reach(database, secret, None if settings.is_embedded else patience)
-            spool_dir = settings.data_dir / "spool"
-            spool = _open_spool(spool_dir, settings.audit_durability)
-            stack.callback(spool.close)
+            sealer = Sealer(secret)
+            audit = open_auditing(settings, database=database, secret=secret, sealer=sealer, clock=clock)
+            stack.callback(audit.spool.close)
         except (SecretUnusable, DatabaseUnusable) as error:
             raise StartRefused(str(error)) from None
         except StoreUnavailable as fault:
@@ -97,17 +99,14 @@ async def open_stores(settings: Settings, *, patience: Patience | None = None) -
             database.on_announced = bell.ring
             # A command ends sooner than anybody would ring for it.
             stack.push_async_callback(bell.flush)
-        events = _auditor(spool, clock, settings.audit_durability)
         users = SqlUserStore(database)
         passwords = Passwords(secret.derive("password-pepper"))
         stack.callback(passwords.close)
-        sink = SqlAuditSink(database)
-        unshipped = UnshippedSpool(spool_dir)
         yield Stores(
             settings=settings,
             clock=clock,
             secret=secret,
-            sealer=Sealer(secret),
+            sealer=sealer,
             database=database,
             redis=redis,
             bell=bell,
@@ -116,13 +115,9 @@ async def open_stores(settings: Settings, *, patience: Patience | None = None) -
             api_keys=SqlApiKeyStore(database),
             signing_keys=SqlSigningKeyStore(database),
             changes=SqlChangeFeed(database),
-            spool=spool,
-            events=events,
-            backlog=SpoolBacklog(spool_dir, own=spool.writer, recent=spool.recent),
-            sink=sink,
-            trail=WholeTrail(SqlAuditTrail(database), sink, unshipped),
+            audit=audit,
             passwords=passwords,
-            registrar=Registrar(users=users, passwords=passwords, events=events, clock=clock),
+            registrar=Registrar(users=users, passwords=passwords, events=audit.events, clock=clock),
         )
 
 
@@ -157,25 +152,6 @@ def _redis(settings: Settings) -> "tuple[RedisAddress, Bell] | tuple[None, None]
     except RedisUnusable as fault:
         raise StartRefused(str(fault)) from None
     return address, Bell(address)
-
-
-def _open_spool(directory: Path, durability: str) -> SpoolWriter | UnopenedSpool:
-    try:
-        return SpoolWriter.open(
-            directory, durability=Durability.POWER if durability == "power" else Durability.PROCESS
-        )
-    except AuditUnavailable as unavailable:
-        return UnopenedSpool(str(unavailable))
-
-
-def _auditor(spool: SpoolWriter | UnopenedSpool, clock: Clock, durability: str) -> Auditor:
-    if durability != "off":
-        return Auditor(spool, clock)
-    log.warning(
-        "audit.off",
-        detail="GATEWAY_AUDIT_DURABILITY=off: no request is recorded. For benchmarks only.",
-    )
-    return SilentAuditor(spool, clock)
 
 
 def _make_private(directory: Path) -> None:

@@ -5,8 +5,8 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from gateway.assembly.counting import Counting
+from gateway.assembly.custody import Custody
 from gateway.assembly.stores import Stores
-from gateway.audit import Deliverer
 from gateway.config import Current
 from gateway.edge import ClientsDoor, Listener
 from gateway.observability import AccessLog, Metrics, families
@@ -22,6 +22,7 @@ def watch_edge(metrics: Metrics, *, door: ClientsDoor, listener: Listener, acces
     metrics.watch(families.IN_FLIGHT, lambda: door.in_flight)
     metrics.watch(families.CLIENT_CONNECTIONS, lambda: len(listener.connections))
     metrics.watch(families.LOG_DROPPED, lambda: access_log.dropped)
+    metrics.watch(families.UNRECORDED, lambda: {"connection": listener.silent, "interim": listener.interim})
 
 
 def watch_upstreams(metrics: Metrics, forwarder: Forwarder) -> None:
@@ -117,19 +118,33 @@ def watch_counting(metrics: Metrics, counting: Counting) -> None:
     metrics.watch(families.REDIS_PROCESSES, lambda: peers.count)
 
 
-def watch_audit(metrics: Metrics, stores: Stores, deliverer: Deliverer) -> None:
+def watch_audit(metrics: Metrics, stores: Stores, custody: Custody) -> None:
     """Show what is recorded, and how far it has come."""
-    events, spool = stores.events, stores.spool
+    events, spool, deliverer = stores.events, stores.audit.spool, custody.deliverer
     metrics.watch(families.AUDIT_AVAILABLE, lambda: int(events.available))
     metrics.watch(families.EVENTS, lambda: {kind.value: count for kind, count in events.events.items()})
     metrics.watch(families.AUDIT_SHIPPED, lambda: deliverer.shipped)
     metrics.watch(families.AUDIT_LAG, lambda: deliverer.lag)
     metrics.watch(families.AUDIT_SPOOL_BYTES, lambda: deliverer.spool_bytes)
+    metrics.watch(families.AUDIT_SPOOL_FILL, lambda: stores.audit.pressure.fill)
+    metrics.watch(families.AUDIT_SPARED, lambda: stores.audit.pressure.spared)
+    metrics.watch(families.AUDIT_CHECKPOINTS, lambda: stores.audit.notary.signed)
     metrics.watch(families.AUDIT_LOST, lambda: deliverer.lost)
     if isinstance(spool, SpoolWriter):
         metrics.watch(families.AUDIT_RECORDS, lambda: spool.last)
         metrics.watch(families.AUDIT_FAILED, lambda: spool.dropped + events.missing)
         metrics.watch(families.AUDIT_WAITING, lambda: spool.last - deliverer.shipped_upto(spool.writer))
+
+
+def watch_outlets(metrics: Metrics, custody: Custody) -> None:
+    """Show what goes to places besides the database."""
+    served = (*custody.followers, *custody.witnesses)
+    metrics.watch(families.OUTLET_SENT, lambda: {one.name: one.sent for one in served})
+    metrics.watch(families.OUTLET_REFUSED, lambda: {one.name: one.refused for one in custody.followers})
+    metrics.watch(
+        families.OUTLET_LAG, lambda: {one.name: lag for one in served if (lag := one.lag) is not None}
+    )
+    metrics.watch(families.OUTLET_FAILING, lambda: {one.name: int(one.failing is not None) for one in served})
 
 
 def watch_knowledge(

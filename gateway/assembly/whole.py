@@ -8,16 +8,18 @@ from dataclasses import dataclass
 
 from gateway.accounts import AccessTokens, Accounts, Sessions
 from gateway.assembly.counting import counting
+from gateway.assembly.custody import Custody
 from gateway.assembly.running import running
-from gateway.assembly.stores import Patience, StartRefused, open_stores
+from gateway.assembly.stores import Patience, StartRefused, Stores, open_stores
 from gateway.assembly.watching import (
     watch_audit,
     watch_counting,
     watch_edge,
     watch_knowledge,
+    watch_outlets,
     watch_upstreams,
 )
-from gateway.audit import Deliverer
+from gateway.audit import Level, Pressure
 from gateway.config import Current, Snapshot
 from gateway.crypto import (
     Keyring,
@@ -51,8 +53,6 @@ _OWN_TOKENS = AuthenticatorSpec(name="gateway", kind="gateway_jwt")
 _LONGEST_ACCESS = 3600.0
 """Seconds for which revocations are remembered at least, whatever the policy says of access tokens."""
 _LEEWAY = 60.0
-_LAST_SHIPPING = 3.0
-"""Seconds for bringing the last records to where the trail is kept; the next process ships what is left."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,7 +86,7 @@ async def assemble(
         )
         try:
             # What cannot be recorded must not be served.
-            stores.spool.write_now()
+            stores.audit.spool.write_now()
             keyring = await Keyring.open(stores.signing_keys, stores.sealer, clock)
             await revocations.start()
         except (KeyringUnusable, SealBroken, StoreUnavailable) as error:
@@ -149,13 +149,8 @@ async def assemble(
             credential_fields=frozenset().union(*(one.fields for one in authenticators.values())),
             vigil=vigil,
         )
-        deliverer = Deliverer(stores.backlog, stores.sink, stores.events)
-        readiness = Readiness()
-        readiness.checks["audit"] = lambda: (
-            None if stores.events.available else "the audit trail cannot record"
-        )
-        readiness.limps["shipping"] = lambda: deliverer.failing
-        readiness.limps["database"] = lambda: _fault_of(revocations)
+        custody = Custody.of(stores)
+        readiness = _readiness(stores, custody, revocations)
         readiness.limps["counters"] = counted.fault
         try:
             listener = Listener(door, settings)
@@ -164,12 +159,13 @@ async def assemble(
         watch_edge(metrics, door=door, listener=listener, access_log=access_log)
         watch_upstreams(metrics, forwarder)
         watch_counting(metrics, counted)
-        watch_audit(metrics, stores, deliverer)
+        watch_audit(metrics, stores, custody)
+        watch_outlets(metrics, custody)
         watch_knowledge(metrics, current=current, revocations=revocations, stores=stores)
         access_log.start()
         try:
             async with running(
-                shipping=deliverer.run(),
+                **custody.works(),
                 revocations=revocations.follow(),
                 signing_keys=keyring.follow(),
                 confirmations=accounts.flush_confirmations(),
@@ -187,8 +183,18 @@ async def assemble(
                 )
         finally:
             await forwarder.close()
-            await _ship_the_rest(deliverer)
+            await custody.finish()
             access_log.stop()
+
+
+def _readiness(stores: Stores, custody: Custody, revocations: FollowedRevocations) -> Readiness:
+    readiness = Readiness()
+    readiness.checks["audit"] = lambda: None if stores.events.available else "the audit trail cannot record"
+    readiness.limps["shipping"] = lambda: custody.deliverer.failing
+    readiness.limps["spool"] = lambda: _crowd_of(stores.audit.pressure)
+    readiness.limps["outlets"] = custody.fault
+    readiness.limps["database"] = lambda: _fault_of(revocations)
+    return readiness
 
 
 def _fault_of(revocations: FollowedRevocations) -> str | None:
@@ -200,10 +206,11 @@ def _fault_of(revocations: FollowedRevocations) -> str | None:
     return None
 
 
-async def _ship_the_rest(deliverer: Deliverer) -> None:
-    with contextlib.suppress(StoreUnavailable, OSError):
-        async with asyncio.timeout(_LAST_SHIPPING):
-            await deliverer.drain()
+def _crowd_of(pressure: Pressure) -> str | None:
+    """Say how full the spool is when that is a cause for worry, None when it is not."""
+    if pressure.level is Level.EASE:
+        return None
+    return f"the audit spool takes {pressure.fill:.0%} of what it may"
 
 
 def _own_authenticators(authenticators: dict[str, Authenticator], needs: Needs) -> tuple[Authenticator, ...]:

@@ -1,12 +1,13 @@
 """The audit record: its fields, how it is written down, and how it is read again.
 
 What is written leaves out the fields that are null, `writer` and `seq`: the last two are where it is written.
-What is read has all of them, in the order of the contract.
+What is read has all of them, in the order of the contract. What a record says of persons is kept beside it,
+and stands in its place when it is read.
 """
 
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from json.encoder import encode_basestring
 from types import MappingProxyType
 from typing import Final
@@ -14,38 +15,10 @@ from typing import Final
 import orjson
 
 from gateway.audit.redact import storable
+from gateway.model import RECORD_FIELDS
 from gateway.ports import StoredRecord
 
-FIELDS: Final = (
-    "writer",
-    "seq",
-    "time",
-    "kind",
-    "request_id",
-    "actor",
-    "action",
-    "method",
-    "host",
-    "path",
-    "route",
-    "upstream",
-    "decision",
-    "reason",
-    "rule",
-    "revision",
-    "authn",
-    "session",
-    "roles",
-    "source_ip",
-    "user_agent",
-    "status",
-    "bytes_in",
-    "bytes_out",
-    "duration_ms",
-    "outcome",
-    "attributes",
-)
-_EMPTY: Final[Mapping[str, object]] = MappingProxyType(dict.fromkeys(FIELDS))
+_EMPTY: Final[Mapping[str, object]] = MappingProxyType(dict.fromkeys(RECORD_FIELDS))
 _dumps: Final[Callable[[object], bytes]] = orjson.dumps
 _NUL: Final = rb"\u0000"
 
@@ -61,10 +34,10 @@ def encode(record: Mapping[str, object]) -> bytes:
 
 
 quoted: Final[Callable[[str], str]] = encode_basestring
-"""Return a text as a JSON string, for `sealed`."""
+"""Return a text as a JSON string, for `written`."""
 
 
-def sealed(text: str) -> bytes:
+def written(text: str) -> bytes:
     """Return a record that was put together as text, in which whatever a client sent is `quoted`."""
     if "\\" not in text or "\\u0000" not in text:
         try:
@@ -89,7 +62,41 @@ def decode(stored: StoredRecord) -> dict[str, object]:
     record = {**_EMPTY, **known, "writer": stored.writer, "seq": stored.seq}
     if record["attributes"] is None:
         record["attributes"] = {}
+    commitments = fields.get("personal")
+    if isinstance(commitments, dict):
+        _say(record, commitments, stored.personal)
     return record
+
+
+def _say(record: dict[str, object], commitments: Iterable[str], personal: bytes) -> None:
+    """Put into a record what it says of persons, and name those of whom nothing is left."""
+    try:
+        told = orjson.loads(personal or b"{}")
+    except orjson.JSONDecodeError:
+        told = None
+    parts = told if isinstance(told, dict) else {}
+    attributes: dict[str, object] = {}
+    actor = record["actor"]
+    actor = {**actor, "name": None} if isinstance(actor, dict) and "name" not in actor else actor
+    erased = []
+    for subject in commitments:
+        part = parts.get(subject)
+        if not isinstance(part, dict):
+            erased.append(subject)
+            continue
+        # Only the caller's own part has these three.
+        if isinstance(actor, dict) and "name" in part:
+            actor = {**actor, "name": part["name"]}
+        record |= {name: part[name] for name in ("source_ip", "user_agent") if name in part}
+        said = part.get("attributes")
+        attributes |= said if isinstance(said, dict) else {}
+    record["actor"] = actor
+    opened = record["attributes"]
+    record["attributes"] = {
+        **attributes,
+        **(opened if isinstance(opened, dict) else {}),
+        **({"erased": erased} if erased else {}),
+    }
 
 
 class Timestamps:

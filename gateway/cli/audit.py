@@ -1,43 +1,30 @@
-"""`gateway audit`: what was decided, for whom, why, and how it ended."""
+"""`gateway audit list` and `tail`: what was decided, for whom, why, and how it ended."""
 
-import re
+import shlex
 import time
-from collections.abc import Mapping
-from datetime import UTC, datetime
+from collections.abc import Mapping, Sequence
 
-import orjson
-
-from gateway.assembly import open_stores
-from gateway.audit import timestamp
+from gateway.assembly import at_the_command_line
+from gateway.audit import Filter, FilterError, exact_term, parse_cursor, parse_filter, parse_time
 from gateway.cli.listing import print_rows
 from gateway.cli.refusals import USAGE, complain, run_command
-from gateway.operations import (
-    list_records,
-    note_reading,
-    operator_at_the_command_line,
-)
+from gateway.formats import json_line, legible
+from gateway.model import Term
+from gateway.operations import Reading, list_records, note_reading, operator_at_the_command_line
 from gateway.operations import tail as follow_trail
-from gateway.ports import AuditQuery
+from gateway.ports import AuditQuery, Place
 from gateway.settings import Settings
 
 MAX_LIMIT = 100_000
 _LAST = 10
 _WIDTH = 60
-_DURATION = re.compile(r"([1-9]\d{0,8})(s|min|h|d)", re.ASCII)
-_SECONDS = {"s": 1, "min": 60, "h": 3600, "d": 86400}
-_DECISIONS = ("allow", "deny")
-_KINDS = ("decision", "completion", "event")
-_OPAQUE = re.compile(r"[^ -~]")
 
 Record = Mapping[str, object]
 
 
-class _Unclear(Exception):
-    """An option cannot be understood."""
-
-
 def list_(
     settings: Settings,
+    words: Sequence[str] = (),
     *,
     since: str | None = None,
     until: str | None = None,
@@ -46,64 +33,98 @@ def list_(
     route: str | None = None,
     request_id: str | None = None,
     kind: str | None = None,
+    cursor: str | None = None,
     limit: int = 50,
     output: str = "text",
 ) -> int:
     """Print the newest records that match, newest first; return the exit code. Raise `StartRefused`.
 
-    `since` and `until` are a duration before now (`1h`, `7d`) or a time of RFC 3339; without an offset it is
-    UTC. `actor` is an id or a name.
+    `words` are a filter, and each field that is named must have the value besides.
     """
-    now = time.time()
+    fields = {"actor": actor, "decision": decision, "route": route, "request_id": request_id, "kind": kind}
     try:
+        wanted = filter_of(words, since=since, until=until, fields=fields)
         query = AuditQuery(
-            since=_time("--since", since, now),
-            until=_time("--until", until, now),
-            actor=actor,
-            decision=_one_of("--decision", decision, _DECISIONS),
-            route=route,
-            request_id=None if request_id is None else request_id.lower(),
-            kind=_one_of("--kind", kind, _KINDS),
+            since=wanted.since,
+            until=wanted.until,
+            terms=wanted.terms,
+            beyond=None if cursor is None else _place(cursor),
             limit=_limit(limit),
         )
-    except _Unclear as unclear:
-        complain(str(unclear))
+    except FilterError as error:
+        complain(str(error))
         return USAGE
     return run_command(_list(settings, query, output))
 
 
-def tail(settings: Settings, *, output: str = "text") -> int:
-    """Print the last records, then each new one until Ctrl-C; return the exit code. Raise `StartRefused`."""
+def tail(settings: Settings, words: Sequence[str] = (), *, output: str = "text") -> int:
+    """Print the last records that match, or all since a time that the filter has, then each new one until
+    Ctrl-C; return the exit code. Raise `StartRefused`."""
     try:
-        return run_command(_tail(settings, output))
+        wanted = filter_of(words)
+    except FilterError as error:
+        complain(str(error))
+        return USAGE
+    if wanted.until is not None:
+        complain("until: what is followed has no end; use `gateway audit list`")
+        return USAGE
+    try:
+        return run_command(_tail(settings, wanted, output))
     except KeyboardInterrupt:
         return 0
 
 
+def filter_of(
+    words: Sequence[str],
+    *,
+    since: str | None = None,
+    until: str | None = None,
+    fields: Mapping[str, str | None] | None = None,
+) -> Filter:
+    """Return what the arguments of a command and its options ask for together. Raise `FilterError`."""
+    now = time.time()
+    wanted = parse_filter(" ".join(words), now=now)
+    terms = []
+    for field, value in (fields or {}).items():
+        if value is not None:
+            terms.append(_option(field, value))
+    times = {name: text for name, text in (("since", since), ("until", until)) if text is not None}
+    limits: dict[str, str] = {}
+    for name, text in times.items():
+        try:
+            limits[name] = parse_time(text, now=now)
+        except FilterError as error:
+            raise FilterError(f"--{name}: {error}") from None
+    return wanted.narrowed(terms, since=limits.get("since"), until=limits.get("until"))
+
+
 async def _list(settings: Settings, query: AuditQuery, output: str) -> int:
-    async with open_stores(settings) as stores:
-        records = await list_records(stores.trail, query)
-        unrecorded = await note_reading(
-            stores.events, query, records=len(records), operator=operator_at_the_command_line()
-        )
-    _warn(unrecorded)
+    async with at_the_command_line(settings) as stores:
+        page = await list_records(stores.trail, query)
+        reading: Reading = {"command": "list", "limit": query.limit, "records": len(page.records)}
+        operator = operator_at_the_command_line()
+        warn(await note_reading(stores.events, reading, query, operator=operator))
     if output == "json":
-        print("[" + ",\n ".join(_json(record) for record in records) + "]")
-    else:
-        print_rows([_row(record) for record in records], output="text", empty="No record matches.")
+        print("[" + ",\n ".join(_json(record) for record in page.records) + "]")
+        return 0
+    print_rows([_row(record) for record in page.records], output="text", empty="No record matches.")
+    if page.next is not None:
+        print(f"There are more: --cursor {shlex.quote(page.next)}")
     return 0
 
 
-async def _tail(settings: Settings, output: str) -> int:
-    async with open_stores(settings) as stores:
+async def _tail(settings: Settings, wanted: Filter, output: str) -> int:
+    async with at_the_command_line(settings) as stores:
+        query = AuditQuery(since=wanted.since, terms=wanted.terms)
         operator = operator_at_the_command_line()
-        _warn(await note_reading(stores.events, None, records=None, operator=operator))
-        async for record in follow_trail(stores.trail, last=_LAST):
+        warn(await note_reading(stores.events, {"command": "tail"}, query, operator=operator))
+        async for record in follow_trail(stores.trail, last=_LAST, wanted=wanted):
             print(_json(record) if output == "json" else _line(record), flush=True)
     return 0
 
 
-def _warn(unrecorded: str | None) -> None:
+def warn(unrecorded: str | None) -> None:
+    """Say that a reading could not be recorded, and why; nothing when it was."""
     if unrecorded is not None:
         complain(f"this reading is not recorded: {unrecorded}")
 
@@ -147,47 +168,33 @@ def _text(value: object) -> str | None:
     direction of writing, no more than fits."""
     if value is None:
         return None
-    text = "".join(char if char.isprintable() else _escaped(char) for char in str(value))
+    text = legible(str(value))
     return text if len(text) <= _WIDTH else text[: _WIDTH - 3] + "..."
 
 
 def _json(record: Record) -> str:
-    """Return a record as one line of JSON whose unprintable characters are escaped."""
-    text = orjson.dumps(record).decode()
-    # Outside of strings JSON is plain ASCII, so escapes can replace whatever else is there.
-    return _OPAQUE.sub(lambda found: found[0] if found[0].isprintable() else _escaped(found[0]), text)
+    return json_line(record).decode()
 
 
-def _escaped(char: str) -> str:
-    units = char.encode("utf-16-be", "surrogatepass")
-    return "".join(f"\\u{units[place : place + 2].hex()}" for place in range(0, len(units), 2))
-
-
-def _time(option: str, text: str | None, now: float) -> str | None:
-    if text is None:
-        return None
-    match = _DURATION.fullmatch(text)
-    if match is not None:
-        return timestamp(max(0.0, now - int(match[1]) * _SECONDS[match[2]]))
+def _option(field: str, value: str) -> Term:
     try:
-        moment = datetime.fromisoformat(text)
-        if moment.tzinfo is None:
-            moment = moment.replace(tzinfo=UTC)
-        return moment.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
-    except (ValueError, OverflowError):
-        msg = f"{option}: {text!r} is not a time; write 30min, 1h or 7d before now, or 2026-01-31T12:00:00Z"
-        raise _Unclear(msg) from None
+        return exact_term(field, value)
+    except FilterError as error:
+        # The option is called as the field is.
+        raise FilterError(f"--{str(error).replace('_', '-', 1)}") from None
 
 
-def _one_of(option: str, value: str | None, known: tuple[str, ...]) -> str | None:
-    if value is not None and value not in known:
-        msg = f"{option}: {value!r} is not one of {', '.join(known)}"
-        raise _Unclear(msg)
-    return value
+def _place(text: str) -> Place:
+    try:
+        return parse_cursor(text)
+    except FilterError as error:
+        raise FilterError(f"--cursor: {error}") from None
 
 
 def _limit(value: int) -> int:
     if not 1 <= value <= MAX_LIMIT:
-        msg = f"--limit: {value} is not between 1 and {MAX_LIMIT}; narrow the search with --since and --until"
-        raise _Unclear(msg)
+        raise FilterError(
+            f"--limit: {value} is not between 1 and {MAX_LIMIT}; "
+            "take pages with --cursor, or everything with `gateway audit export`"
+        )
     return value

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 
 from gateway.accounts import AccountRefusal, ScopesOf
-from gateway.assembly import open_stores
+from gateway.assembly import at_the_command_line
 from gateway.cli.listing import Row, print_row, print_rows, time_text
 from gateway.cli.policy_in_force import policy_in_force, unknown_name
 from gateway.cli.refusals import FAILED, USAGE, complain, explain_refusal, run_command
@@ -70,7 +70,7 @@ async def _create(
     output: str,
     held: ScopesOf | None,
 ) -> int:
-    async with open_stores(settings) as stores:
+    async with at_the_command_line(settings) as stores:
         made = await create_key(
             stores.users,
             stores.api_keys,
@@ -98,7 +98,7 @@ async def _create(
 
 
 async def _list(settings: Settings, output: str) -> int:
-    async with open_stores(settings) as stores:
+    async with at_the_command_line(settings) as stores:
         keys = await list_keys(stores.api_keys)
         now = stores.clock.now()
     print_rows([_row(key, now) for key in keys], output=output, empty="There are no API keys.")
@@ -106,7 +106,7 @@ async def _list(settings: Settings, output: str) -> int:
 
 
 async def _revoke(settings: Settings, id_: str, output: str) -> int:
-    async with open_stores(settings) as stores:
+    async with at_the_command_line(settings) as stores:
         try:
             revoked = await revoke_key(
                 stores.api_keys,

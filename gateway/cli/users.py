@@ -5,11 +5,17 @@ import sys
 from collections.abc import Sequence
 
 from gateway.accounts import AccountRefusal
-from gateway.assembly import open_stores
+from gateway.assembly import at_the_command_line
 from gateway.cli.listing import Row, print_row, print_rows, time_text
 from gateway.cli.policy_in_force import policy_in_force, unknown_name
 from gateway.cli.refusals import FAILED, USAGE, complain, explain_refusal, run_command
-from gateway.operations import create_user, list_users, operator_at_the_command_line
+from gateway.operations import (
+    EraseLater,
+    create_user,
+    delete_user,
+    list_users,
+    operator_at_the_command_line,
+)
 from gateway.ports import User
 from gateway.settings import Settings
 
@@ -60,6 +66,12 @@ def list_all(settings: Settings, *, output: str) -> int:
     return run_command(_list(settings, output))
 
 
+def delete(settings: Settings, name: str, *, erase: bool, output: str) -> int:
+    """Remove an account with its sessions and keys, in every running process; with `erase`, what the audit
+    trail says of the person too. Return the exit code. Raise `StartRefused`."""
+    return run_command(_delete(settings, name, erase=erase, output=output))
+
+
 async def _create(
     settings: Settings,
     name: str,
@@ -70,7 +82,7 @@ async def _create(
     least: int,
     output: str,
 ) -> int:
-    async with open_stores(settings) as stores:
+    async with at_the_command_line(settings) as stores:
         made = await create_user(
             stores.registrar,
             username=name,
@@ -88,9 +100,42 @@ async def _create(
 
 
 async def _list(settings: Settings, output: str) -> int:
-    async with open_stores(settings) as stores:
+    async with at_the_command_line(settings) as stores:
         users = await list_users(stores.users)
     print_rows([_row(user) for user in users], output=output, empty="There are no users.")
+    return 0
+
+
+async def _delete(settings: Settings, name: str, *, erase: bool, output: str) -> int:
+    async with at_the_command_line(settings) as stores:
+        try:
+            deleted = await delete_user(
+                stores.users,
+                stores.audit.erasure,
+                stores.events,
+                stores.clock,
+                name=name,
+                erase=erase,
+                operator=operator_at_the_command_line(),
+            )
+        except EraseLater as later:
+            complain(
+                f"the user is deleted, but what the audit trail says of it could not be erased: {later}; "
+                f"`gateway users delete {later.id} --erase` does that"
+            )
+            return FAILED
+    if isinstance(deleted, AccountRefusal):
+        explain_refusal(deleted)
+        return FAILED
+    print_row(
+        {
+            "id": deleted.id,
+            "username": deleted.username,
+            "state": "deleted" if deleted.username is not None else "deleted before",
+            "erased": deleted.erased,
+        },
+        output=output,
+    )
     return 0
 
 

@@ -2,7 +2,9 @@
 
 from dataclasses import dataclass
 
+from gateway.audit import Redaction
 from gateway.config.compile_access import Access, compile_access
+from gateway.config.compile_audit import compile_redaction
 from gateway.config.compile_conditions import ConditionCompiler
 from gateway.config.compile_limits import LimitCompiler
 from gateway.config.compile_needs import NeedsCompiler
@@ -23,6 +25,7 @@ class Compiled:
     drafts: list[RouteDraft]
     rules: list[DenyRule]
     default_limits: tuple[Limit, ...]
+    redaction: Redaction
 
 
 def compile_policies(document: PoliciesDocument, source: SourceFile, upstreams: Names) -> Compiled:
@@ -44,6 +47,7 @@ def compile_policies(document: PoliciesDocument, source: SourceFile, upstreams: 
         drafts=drafts,
         rules=compiled_rules,
         default_limits=default_limits,
+        redaction=compile_redaction(document.audit, source, access.authenticators),
     )
 
 

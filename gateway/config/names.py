@@ -127,10 +127,13 @@ def _dimension(value: object) -> str:
     raise wrong("is nothing to count by", f'did you mean "{close}"?' if close else f"write {known}")
 
 
-def read_masked_field(value: object) -> str:
-    """Return the name of something that the audit trail masks: `query.token`, `header.x-customer-id`."""
+def read_recorded_field(value: object) -> str:
+    """Return the name of something that the audit trail masks or hashes: `query.token`, `client.ip`."""
     text = text_of(value, "query.token")
     kind, _, rest = text.partition(".")
-    if kind not in {"query", "header", "claims", "path"} or not rest:
-        raise wrong("names no part of a request", "write query.token or header.x-customer-id")
+    if kind == "header" and _TOKEN.fullmatch(rest):
+        return text.lower()
+    if text != "client.ip" and (kind not in {"query", "claims"} or not rest):
+        known = "query.NAME, header.NAME, claims.NAME or client.ip"
+        raise wrong("names nothing that is recorded of a request", f"write {known}")
     return text

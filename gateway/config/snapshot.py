@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 from gateway.accounts import AccountRules
+from gateway.audit import Recording
 from gateway.identity import AuthenticatorSpec
 from gateway.limits import LimitPlan
 from gateway.model import Line, Route
@@ -214,6 +215,18 @@ class CorsRules:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Recorded:
+    """Attributes that decisions record, because conditions look at them or somebody named them."""
+
+    request: tuple[Attribute, ...] = ()
+    caller: tuple[Attribute, ...] = ()
+    """Those that are known only of an identified caller."""
+
+    def __bool__(self) -> bool:
+        return bool(self.request or self.caller)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """What one route demands, everything resolved."""
 
@@ -238,6 +251,7 @@ class Plan:
     cors: CorsRules | None = None
     outlives_credential: bool = False
     """Whether streams go on when the caller's credential ends."""
+    recorded: Recorded = field(default_factory=Recorded)
 
     @property
     def is_public(self) -> bool:
@@ -263,3 +277,12 @@ class Snapshot:
     default_authn: tuple[str, ...]
     accounts: AccountRules | None
     upstreams: Mapping[str, Upstream]
+    recording: Recording
+    recorded: Recorded = field(default_factory=Recorded)
+    """Of requests without a route, and of those for the gateway's own endpoints."""
+    records_attributes: bool = field(init=False)
+    """Whether attributes of any request are recorded."""
+
+    def __post_init__(self) -> None:
+        plans = (plan.recorded for plan in self.plans.values())
+        object.__setattr__(self, "records_attributes", bool(self.recorded) or any(map(bool, plans)))

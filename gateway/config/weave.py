@@ -1,22 +1,27 @@
 """From what both files say to one snapshot. Called only when nothing is wrong with them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
+from gateway.audit import Recording
 from gateway.config.compile import Compiled
+from gateway.config.compile_audit import compile_recorded, credential_fields
 from gateway.config.compile_routes import RouteDraft
-from gateway.config.snapshot import Plan, Respond, Snapshot, Upstream
+from gateway.config.snapshot import Plan, Recorded, Respond, Snapshot, Upstream
 from gateway.limits import LimitPlan
-from gateway.policy import DenyRule
+from gateway.policy import Condition, DenyRule
 from gateway.routing import RouteTrie
 
 
 def weave(revision: str, compiled: Compiled, upstreams: Mapping[str, Upstream]) -> Snapshot:
     """Return the snapshot."""
     access = compiled.access
+    everywhere = tuple(
+        rule for rule in compiled.rules if rule.routes is None and not rule.condition.needs_identity
+    )
     routes: RouteTrie[Plan] = RouteTrie()
     plans: dict[str, Plan] = {}
     for draft in compiled.drafts:
-        plan = _plan(draft, compiled, draft.respond or upstreams[draft.route.upstream])
+        plan = _plan(draft, compiled, draft.respond or upstreams[draft.route.upstream], everywhere)
         plans[draft.route.id] = plan
         routes.add(draft.route.host, draft.route.methods, draft.route.path, plan)
     authn = compiled.document.defaults.authn
@@ -24,19 +29,27 @@ def weave(revision: str, compiled: Compiled, upstreams: Mapping[str, Upstream]) 
         revision=revision,
         routes=routes,
         plans=plans,
-        deny_everywhere=tuple(
-            rule for rule in compiled.rules if rule.routes is None and not rule.condition.needs_identity
-        ),
+        deny_everywhere=everywhere,
         own_limits=LimitPlan(defaults=compiled.default_limits),
         roles=access.roles,
         authenticators=access.authenticators,
         default_authn=tuple(authn) if isinstance(authn, list) else (),
         accounts=access.accounts,
         upstreams=upstreams,
+        recording=Recording(revision=revision, redaction=compiled.redaction),
+        recorded=_recorded(compiled, [rule.condition for rule in everywhere]),
     )
 
 
-def _plan(draft: RouteDraft, compiled: Compiled, destination: Upstream | Respond) -> Plan:
+def _plan(
+    draft: RouteDraft,
+    compiled: Compiled,
+    destination: Upstream | Respond,
+    everywhere: tuple[DenyRule, ...],
+) -> Plan:
+    early = tuple(rule for rule in compiled.rules if _is_early(rule, draft.route.id))
+    late = () if draft.is_public else tuple(rule for rule in compiled.rules if _is_late(rule, draft.route.id))
+    conditions = [rule.condition for rule in (*everywhere, *early, *late)]
     size = None if draft.document.body is None else draft.document.body.max_request
     streams = draft.document.streams
     return Plan(
@@ -46,10 +59,8 @@ def _plan(draft: RouteDraft, compiled: Compiled, destination: Upstream | Respond
         because=draft.because,
         require=draft.require,
         when=draft.when,
-        deny_early=tuple(rule for rule in compiled.rules if _is_early(rule, draft.route.id)),
-        deny_identity=()
-        if draft.is_public
-        else tuple(rule for rule in compiled.rules if _is_late(rule, draft.route.id)),
+        deny_early=early,
+        deny_identity=late,
         limits=LimitPlan(
             defaults=compiled.default_limits, route=draft.limits, by_role=compiled.access.role_limits
         ),
@@ -57,7 +68,15 @@ def _plan(draft: RouteDraft, compiled: Compiled, destination: Upstream | Respond
         websocket=draft.websocket,
         cors=draft.cors,
         outlives_credential=streams is not None and streams.on_expiry == "keep",
+        recorded=_recorded(compiled, conditions if draft.when is None else [*conditions, draft.when]),
     )
+
+
+def _recorded(compiled: Compiled, conditions: Sequence[Condition]) -> Recorded:
+    referenced = {name for condition in conditions for name in condition.attributes}
+    read = {name for condition in conditions for name in condition.attributes - condition.unread}
+    credentials = credential_fields(compiled.access.authenticators)
+    return compile_recorded(referenced, compiled.redaction, unread=credentials | (referenced - read))
 
 
 def _largest(destination: Upstream | Respond) -> int | None:

@@ -135,6 +135,7 @@ def _refused(call: Call, refusal: AccountRefusal) -> Refusal:
     return Refusal(
         head=call.head,
         principal=call.principal,
+        subject=refusal.subject,
         reason=refusal.reason,
         diagnosis=refusal.diagnosis,
         detail=refusal.detail,

@@ -146,6 +146,7 @@ class ClientSide:
             self._continue_due = False
             if not is_due:
                 return
+        self._connection.note_interim()
         transport.write(_head(status, reason, lines, b"\r\n"))
 
     def start(self, status: int, reason: bytes, lines: Sequence[Line], framing: Framing) -> None:

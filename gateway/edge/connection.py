@@ -188,6 +188,10 @@ class Connection(BaseProtocol):
         if not is_switched:
             task.cancel()
 
+    def note_interim(self) -> None:
+        """Note that the client is sent an interim answer."""
+        self._listener.interim += 1
+
     def data_received(self, data: bytes) -> None:
         """Take bytes from the client."""
         state = self._state

@@ -61,6 +61,10 @@ class Listener:
         """Whether every answer is the last of its connection."""
         self.on_lost: Callable[[], None] | None = None
         """Called for each connection that has ended."""
+        self.silent = 0
+        """Connections that ended without a request."""
+        self.interim = 0
+        """Interim answers (1xx) that were sent."""
         self._loop = asyncio.get_running_loop()
         self._admission = Admission(settings)
         self._connections: set[Connection] = set()
@@ -125,6 +129,7 @@ class Listener:
         """Note that a connection is no more."""
         if connection.is_new:
             connection.is_new = False
+            self.silent += 1
             self.heard()
         if admitted:
             self._admission.leave(connection.peer)

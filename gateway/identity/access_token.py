@@ -26,6 +26,9 @@ _MAX_NUMBER = 2**53
 class TokenRefused(Exception):
     """The token is not good. The text says what is wrong with it, and holds nothing out of it."""
 
+    subject: str | None = None
+    """Whose token it is, where this gateway has signed it."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccessClaims:
@@ -60,8 +63,13 @@ def read_access_token(
         raise TokenRefused("the token is too long")
     try:
         claims = _verified(token.encode("ascii"), keys)
-        _check(claims, issuer=issuer, audience=audience, now=now)
-        return _typed(claims)
+        try:
+            _check(claims, issuer=issuer, audience=audience, now=now)
+            return _typed(claims)
+        except TokenRefused as refused:
+            subject = claims.get("sub")
+            refused.subject = subject if isinstance(subject, str) else None
+            raise
     except (ValueError, RecursionError):
         # Whatever goes wrong in decoding (base64, UTF-8, numbers too long, nesting too deep) ends here. The
         # cause is left out: its text may quote the token.

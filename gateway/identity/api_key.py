@@ -72,7 +72,7 @@ class ApiKeyAuthenticator(Authenticator):
         if not hmac.compare_digest(presented.secret_hash, key.secret_hash):
             return Rejected(f"the secret of {key.id} is wrong")
         if key.expires_at is not None and self._now() >= key.expires_at:
-            return Rejected(f"{key.id} has expired")
+            return Rejected(f"{key.id} has expired", subject=key.owner_id)
         return _revoked(key) or known.principal
 
     async def reconsider(self, principal: Principal) -> Principal | Rejected:
@@ -134,10 +134,13 @@ class ApiKeyAuthenticator(Authenticator):
             roles=key.owner_roles,
             scope_limit=key.scopes,
             expires_at=key.expires_at,
+            subject=key.owner_id,
         )
 
 
 def _revoked(key: ApiKey) -> Rejected | None:
     if key.revoked_at is not None:
-        return Rejected(f"{key.id} is revoked")
-    return None if key.owner_active else Rejected(f"the owner of {key.id} is disabled")
+        return Rejected(f"{key.id} is revoked", subject=key.owner_id)
+    if key.owner_active:
+        return None
+    return Rejected(f"the owner of {key.id} is disabled", subject=key.owner_id)

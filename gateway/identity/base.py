@@ -30,6 +30,8 @@ class Rejected:
     """For the audit record: which claim, never the credential."""
     malformed: bool = False
     """The credential fields themselves are ambiguous (repeated): 400 rather than 401."""
+    subject: str | None = None
+    """The person whose credential it is, where the credential has proved that."""
 
 
 Answer = Principal | Absent | Rejected

@@ -83,7 +83,7 @@ class GatewayJwt(Authenticator):
         try:
             verified = self._read(token)
         except TokenRefused as refused:
-            return Rejected(str(refused))
+            return Rejected(str(refused), subject=refused.subject)
         answer = self._as_of_now(verified)
         if isinstance(answer, Principal):
             _put(self._verified, digest, verified)
@@ -102,14 +102,14 @@ class GatewayJwt(Authenticator):
 
     def _as_of_now(self, verified: _Verified) -> Answer:
         if self._now() >= verified.ends:
-            return Rejected("expired")
+            return Rejected("expired", subject=verified.principal.subject)
         return self._standing(verified.principal, verified.session, verified.epoch)
 
     def _standing(self, principal: Principal, session: str, epoch: int) -> Principal | Rejected:
         if self._revocations.session_revoked(session):
-            return Rejected("the session has been ended")
+            return Rejected("the session has been ended", subject=principal.subject)
         if epoch < self._revocations.user_epoch(principal.id):
-            return Rejected("the account has changed since")
+            return Rejected("the account has changed since", subject=principal.subject)
         # Only an answer that would let the request pass needs the feed to be fresh.
         self._revocations.check_fresh()
         return principal
@@ -129,6 +129,7 @@ class GatewayJwt(Authenticator):
                 claims=claims.all,
                 session=claims.session,
                 expires_at=float(claims.expires),
+                subject=claims.subject,
             ),
             session=claims.session,
             generation=claims.generation,

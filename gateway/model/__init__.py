@@ -1,6 +1,6 @@
 """The nouns. Imports nothing of ours and does no I/O."""
 
-from gateway.model.audit import Completion, Event, EventKind, Outcome
+from gateway.model.audit import RECORD_FIELDS, Completion, Event, EventKind, Outcome
 from gateway.model.decision import (
     Authorized,
     Decision,
@@ -15,17 +15,20 @@ from gateway.model.limit import Algorithm, Charge, Limit, OnStoreError, Tally, V
 from gateway.model.names import canonical_name
 from gateway.model.principal import ANONYMOUS, Principal, PrincipalKind
 from gateway.model.reason import STATUS_AND_TITLE, Reason, status_of
+from gateway.model.record_filter import Comparison, Term, values_of
 from gateway.model.request import Fields, Framing, Line, RequestHead, wants_websocket
 from gateway.model.route import Route
 from gateway.model.websocket import WEBSOCKET_VERSION, websocket_flaw
 
 __all__ = [
     "ANONYMOUS",
+    "RECORD_FIELDS",
     "STATUS_AND_TITLE",
     "WEBSOCKET_VERSION",
     "Algorithm",
     "Authorized",
     "Charge",
+    "Comparison",
     "Completion",
     "Decision",
     "Event",
@@ -48,9 +51,11 @@ __all__ = [
     "Route",
     "Routed",
     "Tally",
+    "Term",
     "Verdict",
     "canonical_name",
     "status_of",
+    "values_of",
     "wants_websocket",
     "websocket_flaw",
 ]

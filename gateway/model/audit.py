@@ -3,10 +3,42 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Final
 
 from gateway.model.per_request import per_request
 from gateway.model.principal import Principal
 from gateway.model.reason import Reason
+
+RECORD_FIELDS: Final = (
+    "writer",
+    "seq",
+    "time",
+    "kind",
+    "request_id",
+    "actor",
+    "action",
+    "method",
+    "host",
+    "path",
+    "route",
+    "upstream",
+    "decision",
+    "reason",
+    "rule",
+    "revision",
+    "authn",
+    "session",
+    "roles",
+    "source_ip",
+    "user_agent",
+    "status",
+    "bytes_in",
+    "bytes_out",
+    "duration_ms",
+    "outcome",
+    "attributes",
+)
+"""What an audit record has, in the order in which it is read."""
 
 
 class Outcome(StrEnum):
@@ -44,11 +76,36 @@ class EventKind(StrEnum):
     REUSE_DETECTED = "auth.reuse_detected"
     LOGOUT = "auth.logout"
     REGISTERED = "auth.registered"
+    EMAIL_VERIFIED = "auth.email_verified"
+    PASSWORD_CHANGED = "auth.password_changed"
+    PASSWORD_RESET = "auth.password_reset"
+    MFA_ENROLLED = "mfa.enrolled"
+    MFA_REMOVED = "mfa.removed"
+    TOKEN_ISSUED = "token.issued"
+    TOKEN_REVOKED = "token.revoked"
     USER_CREATED = "user.created"
+    USER_UPDATED = "user.updated"
+    USER_DISABLED = "user.disabled"
+    USER_ENABLED = "user.enabled"
+    USER_DELETED = "user.deleted"
+    ROLE_CHANGED = "role.changed"
+    INVITE_CREATED = "invite.created"
+    CLIENT_CREATED = "client.created"
+    CLIENT_ROTATED = "client.rotated"
+    CLIENT_REVOKED = "client.revoked"
     KEY_CREATED = "key.created"
+    KEY_ROTATED = "key.rotated"
     KEY_REVOKED = "key.revoked"
     SIGNING_KEY_ROTATED = "signing_key.rotated"
+    SIGNING_KEY_REVOKED = "signing_key.revoked"
+    BLOCK_ADDED = "block.added"
+    BLOCK_REMOVED = "block.removed"
+    LIMIT_RESET = "limit.reset"
+    CONFIG_RELOADED = "config.reloaded"
     CONFIG_REJECTED = "config.rejected"
+    CRYPTO_ENCRYPT = "crypto.encrypt"
+    CRYPTO_DECRYPT = "crypto.decrypt"
+    CRYPTO_REWRAP = "crypto.rewrap"
     AUDIT_READ = "audit.read"
     AUDIT_GAP = "audit.gap"
 
@@ -65,3 +122,7 @@ class Event:
     reason: Reason = Reason.OK
     session: str | None = None
     attributes: Mapping[str, str | int | bool | list[str]] = field(default_factory=dict)
+    subject: str | None = None
+    """The person that the event is about, when that is not the actor's own subject."""
+    personal: Mapping[str, str | int | bool | list[str]] = field(default_factory=dict)
+    """Attributes that are the subject's personal data: names, addresses. They can be erased with it."""

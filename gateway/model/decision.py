@@ -65,7 +65,12 @@ class Refusal:
     detail: str | None = None
     route: Route | None = None
     principal: Principal | None = None
+    subject: str | None = None
+    """The person whose credential was refused, where it proved that much: whence the request came is said of
+    that person, although nobody counts as identified."""
     rule: str | None = None
+    broken: bool = False
+    """Whether a condition met a missing attribute, and that decided."""
     challenges: tuple[str, ...] = ()
     allow: tuple[str, ...] = ()
     """Methods for the `Allow` field of a 405."""

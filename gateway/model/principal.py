@@ -41,6 +41,9 @@ class Principal:
     session: str | None = None
     expires_at: float | None = None
     """When the credential ends, in seconds since the epoch; None: never."""
+    subject: str | None = None
+    """The person whose personal data a record about this caller holds: the user, the owner of a key, somebody
+    from outside. None: nobody's."""
 
     @property
     def is_anonymous(self) -> bool:

@@ -50,6 +50,7 @@ class Metrics:
         self._permits: dict[str, int] = defaultdict(int)
         self._refusals: dict[tuple[str, Reason], int] = defaultdict(int)
         self._limits: dict[str, int] = defaultdict(int)
+        self._unknown: dict[str, int] = defaultdict(int)
         self._decision_buckets = [0] * (len(_DECISION_BOUNDS) + 1)
         self._decision_seconds = 0.0
         self._statuses: dict[str, list[int]] = defaultdict(lambda: [0] * len(_CLASSES))
@@ -84,6 +85,8 @@ class Metrics:
     def refused(self, route: str, refusal: Refusal) -> None:
         """Count a refusal and the answer that follows from its reason."""
         self._refusals[route, refusal.reason] += 1
+        if refusal.broken:
+            self._unknown[route] += 1
         if refusal.reason is _RATE_EXCEEDED:
             for tally in refusal.tallies:
                 if tally.wait_us:
@@ -118,6 +121,7 @@ class Metrics:
             families.REQUEST_BYTES: {name: one.bytes_in for name, one in self._traffic.items()},
             families.RESPONSE_BYTES: {name: one.bytes_out for name, one in self._traffic.items()},
             families.LIMIT_REFUSALS: self._limits,
+            families.BROKEN_CONDITIONS: self._unknown,
             families.BUILD: {(__version__, platform.python_version()): 1},
             **process_values(),
         }

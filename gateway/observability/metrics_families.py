@@ -93,6 +93,14 @@ RESPONSE_BYTES: Final = Family(
     labels=("upstream",),
     help="Bytes of response bodies handed to clients, without framing.",
 )
+UNRECORDED: Final = Family(
+    name="gateway_unrecorded_total",
+    kind=Kind.COUNTER,
+    labels=("what",),
+    help="What has no audit record on purpose. what is connection (ended before a request), interim (a 1xx "
+    "answer), operators (an answer of the operators' listener). The answer audit-unavailable is in "
+    "gateway_requests_total.",
+)
 IN_FLIGHT: Final = Family(
     name="gateway_requests_in_flight",
     kind=Kind.GAUGE,
@@ -172,6 +180,12 @@ LIMIT_REFUSALS: Final = Family(
     labels=("limit",),
     help="Requests refused with 429, by the limit that refused; two limits may refuse the same request.",
 )
+BROKEN_CONDITIONS: Final = Family(
+    name="gateway_broken_conditions_total",
+    kind=Kind.COUNTER,
+    labels=("route",),
+    help="Requests refused because a condition looked at an attribute that they do not have, or have twice.",
+)
 LATE_ADMISSIONS: Final = Family(
     name="gateway_limit_late_admissions_total",
     kind=Kind.COUNTER,
@@ -228,13 +242,61 @@ AUDIT_LAG: Final = Family(
 AUDIT_SPOOL_BYTES: Final = Family(
     name="gateway_audit_spool_bytes",
     kind=Kind.GAUGE,
-    help="Bytes that the spool takes on the disk. Shipped records are removed by files of 64 MiB.",
+    largest=True,
+    help="Bytes that the logs of all processes take on the disk. What is shipped is removed by whole files.",
+)
+AUDIT_SPOOL_FILL: Final = Family(
+    name="gateway_audit_spool_fill_ratio",
+    kind=Kind.GAUGE,
+    largest=True,
+    help="Share of GATEWAY_AUDIT_SPOOL_LIMIT that the logs take. From 0.85 on completions are left out, from "
+    "0.95 on requests are refused.",
+)
+AUDIT_SPARED: Final = Family(
+    name="gateway_audit_spared_completions_total",
+    kind=Kind.COUNTER,
+    help="Completions that were not written down because the spool was nearly full. Each time is an event "
+    "`audit.gap` in the trail.",
+)
+AUDIT_CHECKPOINTS: Final = Family(
+    name="gateway_audit_checkpoints_total",
+    kind=Kind.COUNTER,
+    help="Signed checkpoints that were added to the trail. At least one a minute for the whole installation.",
 )
 AUDIT_LOST: Final = Family(
     name="gateway_audit_lost_records_total",
     kind=Kind.COUNTER,
     help="Records that are missing from the trail: damaged on the disk, or refused by the database and put "
     "aside in `spool/quarantine`. Each gap is an event `audit.gap` in the trail.",
+)
+OUTLET_SENT: Final = Family(
+    name="gateway_audit_outlet_sent_total",
+    kind=Kind.COUNTER,
+    labels=("outlet",),
+    help="Records, or signed checkpoints, that an outlet besides the database took. One process at a time "
+    "serves an outlet.",
+)
+OUTLET_REFUSED: Final = Family(
+    name="gateway_audit_outlet_refused_records_total",
+    kind=Kind.COUNTER,
+    labels=("outlet",),
+    help="Records that an outlet does not have because it refused them. Each time is an event `audit.gap` in "
+    "the trail, which has them.",
+)
+OUTLET_LAG: Final = Family(
+    name="gateway_audit_outlet_lag_seconds",
+    kind=Kind.GAUGE,
+    labels=("outlet",),
+    largest=True,
+    help="Seconds since an outlet had last been sent everything in the database. About 1 at the most when "
+    "all is well.",
+)
+OUTLET_FAILING: Final = Family(
+    name="gateway_audit_outlet_failing",
+    kind=Kind.GAUGE,
+    labels=("outlet",),
+    largest=True,
+    help="1 while an outlet takes nothing: what it has not had waits in the database. Else 0.",
 )
 EVENTS: Final = Family(
     name="gateway_events_total",
@@ -323,6 +385,7 @@ FAMILIES: Final = {
         EXCHANGES,
         REQUEST_BYTES,
         RESPONSE_BYTES,
+        UNRECORDED,
         IN_FLIGHT,
         CLIENT_CONNECTIONS,
         UPSTREAM_FAULTS,
@@ -335,6 +398,7 @@ FAMILIES: Final = {
         UPSTREAM_CIRCUITS,
         LIMIT_CHECKS,
         LIMIT_REFUSALS,
+        BROKEN_CONDITIONS,
         LATE_ADMISSIONS,
         REDIS_UP,
         REDIS_PROCESSES,
@@ -345,7 +409,14 @@ FAMILIES: Final = {
         AUDIT_WAITING,
         AUDIT_LAG,
         AUDIT_SPOOL_BYTES,
+        AUDIT_SPOOL_FILL,
+        AUDIT_SPARED,
+        AUDIT_CHECKPOINTS,
         AUDIT_LOST,
+        OUTLET_SENT,
+        OUTLET_REFUSED,
+        OUTLET_LAG,
+        OUTLET_FAILING,
         EVENTS,
         CHANGE_FEED_AGE,
         DATABASE_ERRORS,

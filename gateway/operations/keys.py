@@ -71,7 +71,9 @@ async def create_key(
     event = Event(
         kind=EventKind.KEY_CREATED,
         actor=operator,
-        attributes={"key": key.id, "name": name, "owner": user.id, **_confinement(key)},
+        attributes={"key": key.id, "owner": user.id, **_confinement(key)},
+        subject=user.id,
+        personal={"name": name},
     )
     try:
         await keys.add(key, before_commit=lambda: events.event(event))
@@ -112,7 +114,9 @@ async def revoke_key(
         Event(
             kind=EventKind.KEY_REVOKED,
             actor=operator,
-            attributes={"key": key.id, "name": key.name, "owner": key.owner_id},
+            attributes={"key": key.id, "owner": key.owner_id},
+            subject=key.owner_id,
+            personal={"name": key.name},
         )
     )
     return key

@@ -1,10 +1,35 @@
-"""What operators do with accounts."""
+"""What operators do with accounts.
+
+Deleting is recorded inside the transaction that deletes: no record, no deletion. What the audit trail says of
+the person is erased after that; should it fail, the same command with the id does what is left.
+"""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
-from gateway.accounts import AccountRefusal, Origin, Registrar
-from gateway.model import EventKind, Principal
-from gateway.ports import User, UserStore
+from gateway.accounts import AccountRefusal, Origin, Registrar, is_user_id
+from gateway.model import Event, EventKind, Principal, Reason, canonical_name
+from gateway.ports import Clock, Erasure, Events, StoreUnavailable, User, UserStore
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeletedUser:
+    """What became of an account."""
+
+    id: str
+    username: str | None
+    """None: it had been deleted before."""
+    erased: bool
+    """Whether what the audit trail says of the person was erased."""
+
+
+class EraseLater(StoreUnavailable):
+    """The account was deleted, and what the audit trail says of the person could not be erased yet."""
+
+    def __init__(self, id: str, why: str) -> None:
+        super().__init__(why)
+        self.id = id
+        """What to erase by."""
 
 
 async def create_user(
@@ -34,3 +59,51 @@ async def create_user(
 async def list_users(users: UserStore) -> Sequence[User]:
     """Return every account, by name. Raise `StoreUnavailable`."""
     return await users.list()
+
+
+async def delete_user(
+    users: UserStore,
+    erasure: Erasure,
+    events: Events,
+    clock: Clock,
+    *,
+    name: str,
+    erase: bool,
+    operator: Principal,
+) -> DeletedUser | AccountRefusal:
+    """Remove an account, given by name, e-mail or id, with its sessions and keys, in every process within a
+    second; with `erase`, what the audit trail says of the person too. Recorded as `user.deleted`.
+
+    Of an account that was deleted before, given by id, what is left is erased. Raise `StoreUnavailable`:
+    `AuditUnavailable` when nothing was done, `EraseLater` when the account is gone and nothing was erased.
+    """
+    user = await users.find(name) or await users.find_by_login(canonical_name(name))
+    if user is None and not (erase and is_user_id(name)):
+        return _nobody(name, erase=erase)
+    id_ = name if user is None else user.id
+    event = Event(
+        kind=EventKind.USER_DELETED,
+        actor=operator,
+        attributes={"user": id_, "erased": erase},
+        # What is about to be erased is not written down once more.
+        subject=None if user is None or erase else user.id,
+        personal={} if user is None or erase else {"username": user.username},
+    )
+    if user is None:
+        await events.event(event)
+    elif not await users.delete(user.id, at=clock.now(), before_commit=lambda: events.event(event)):
+        return _nobody(name, erase=erase)
+    if erase:
+        try:
+            await erasure.erase(id_, at=clock.now())
+        except StoreUnavailable as unavailable:
+            raise EraseLater(id_, str(unavailable)) from None
+    return DeletedUser(id=id_, username=None if user is None else user.username, erased=erase)
+
+
+def _nobody(name: str, *, erase: bool) -> AccountRefusal:
+    hint = "; what is left of a user that was deleted is erased by its id" if erase else ""
+    return AccountRefusal(
+        reason=Reason.NOT_FOUND,
+        detail=f"There is no user {name!r}{hint}; `gateway users list` shows them.",
+    )

@@ -26,6 +26,7 @@ async def authenticate(routed: Routed, authenticators: Sequence[Authenticator]) 
                     head=routed.head,
                     route=routed.route,
                     reason=Reason.CREDENTIALS_CONFLICTING,
+                    subject=found.subject or answer.subject,
                     diagnosis=f"{found.authn} says {found.id}, {answer.authn} says {answer.id}",
                     detail="Send one credential only.",
                 )
@@ -58,6 +59,7 @@ def refuse_credential(
         head=routed.head,
         route=routed.route,
         reason=Reason.CREDENTIALS_INVALID,
+        subject=answer.subject,
         diagnosis=f"{by.name}: {answer.diagnosis}",
         challenges=_challenges(authenticators, rejected_by=by),
     )

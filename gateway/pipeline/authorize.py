@@ -1,6 +1,7 @@
 """Steps 8 to 10: may they? Deny rules on the caller, then scopes, then the route's condition."""
 
 from collections.abc import Iterable
+from typing import NamedTuple
 
 from gateway.config import Plan
 from gateway.model import Authorized, Grant, Identified, Reason, Refusal
@@ -10,11 +11,21 @@ _NOTHING: frozenset[str] = frozenset()
 _PUBLIC = Grant(scopes=_NOTHING, required=_NOTHING)
 
 
-def denied_by(rules: Iterable[DenyRule], facts: Facts) -> DenyRule | None:
+class Denial(NamedTuple):
+    """Which deny rule refused."""
+
+    rule: str
+    """As the audit record names it."""
+    broken: bool
+    """Whether it did because an attribute is missing."""
+
+
+def denied_by(rules: Iterable[DenyRule], facts: Facts) -> Denial | None:
     """Return the first deny rule that matches."""
     for rule in rules:
-        if rule.matches(facts):
-            return rule
+        truth = rule.truth(facts)
+        if truth is not False:
+            return Denial(rule.rule, truth is None)
     return None
 
 
@@ -23,8 +34,8 @@ def authorize(identified: Identified, plan: Plan, roles: Roles) -> Authorized | 
     if plan.is_public:
         return _granted(identified, _PUBLIC)
     principal = identified.principal
-    if plan.deny_identity and (rule := denied_by(plan.deny_identity, _facts(identified))) is not None:
-        return _refused(identified, Reason.DENIED, rule=rule.rule)
+    if plan.deny_identity and (denial := denied_by(plan.deny_identity, _facts(identified))) is not None:
+        return _refused(identified, Reason.DENIED, rule=denial.rule, broken=denial.broken)
     method = identified.head.method
     required = plan.require["GET" if method == "HEAD" and "HEAD" not in plan.require else method]
     scopes = roles.scopes_of(principal.roles)
@@ -46,6 +57,7 @@ def authorize(identified: Identified, plan: Plan, roles: Roles) -> Authorized | 
             Reason.CONDITION_NOT_MET,
             rule=f"{identified.route.id} {plan.when.place}",
             diagnosis="an attribute is missing" if truth is None else "",
+            broken=truth is None,
         )
     return _granted(identified, Grant(scopes=scopes, required=required))
 
@@ -63,6 +75,7 @@ def _refused(
     reason: Reason,
     *,
     rule: str,
+    broken: bool = False,
     diagnosis: str = "",
     challenges: tuple[str, ...] = (),
 ) -> Refusal:
@@ -72,6 +85,7 @@ def _refused(
         principal=identified.principal,
         reason=reason,
         rule=rule,
+        broken=broken,
         diagnosis=diagnosis,
         challenges=challenges,
     )

@@ -94,8 +94,14 @@ async def _decide(
     head = routed.head
     if plan.deny_early:
         facts = Facts(head, routed.params, ANONYMOUS, head.received)
-        if (rule := denied_by(plan.deny_early, facts)) is not None:
-            return Refusal(head=head, route=plan.route, reason=Reason.DENIED, rule=rule.rule)
+        if (denial := denied_by(plan.deny_early, facts)) is not None:
+            return Refusal(
+                head=head,
+                route=plan.route,
+                reason=Reason.DENIED,
+                rule=denial.rule,
+                broken=denial.broken,
+            )
     # Before any signature is checked: an address that only guesses must not cost more than this.
     if plan.limits.address and stages.counters.is_refusing:
         spent = await exhausted(head, plan.limits, stages.counters, route=plan.route)
@@ -123,8 +129,10 @@ def guard(head: RequestHead, snapshot: Snapshot) -> Refusal | None:
     """Step 3: the deny rules that guard everything, the gateway's own endpoints too."""
     if not snapshot.deny_everywhere:
         return None
-    rule = denied_by(snapshot.deny_everywhere, Facts(head, _NO_PARAMS, ANONYMOUS, head.received))
-    return None if rule is None else Refusal(head=head, reason=Reason.DENIED, rule=rule.rule)
+    denial = denied_by(snapshot.deny_everywhere, Facts(head, _NO_PARAMS, ANONYMOUS, head.received))
+    if denial is None:
+        return None
+    return Refusal(head=head, reason=Reason.DENIED, rule=denial.rule, broken=denial.broken)
 
 
 def takes(plan: Plan, oddities: Oddities) -> bool:

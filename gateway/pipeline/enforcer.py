@@ -28,6 +28,7 @@ from gateway.pipeline.authenticate import authenticate
 from gateway.pipeline.chain import Stages, chain, charge, guard, unanswered
 from gateway.pipeline.limit import charge_own, exhausted
 from gateway.pipeline.own import OwnRoute
+from gateway.pipeline.recorded import recorded_at, recorded_of
 from gateway.ports import AuditUnavailable, StoreUnavailable
 
 PREFLIGHT_STATUS = 204
@@ -46,6 +47,8 @@ class Enforcer:
         self._stages = stages
         self._auditor = auditor
         self._metrics = metrics
+        # Events are written before the first decision, too.
+        auditor.adopt(current.snapshot.recording.redaction)
 
     @property
     def snapshot(self) -> Snapshot:
@@ -122,6 +125,10 @@ class Enforcer:
         """Write down the answer of one of the gateway's own endpoints; False when it cannot be."""
         action = "request" if route is None else f"{head.method} {route.route.path}"
         name = "gateway:unknown" if route is None else route.route.id
+        snapshot = self._current.snapshot
+        if refusal is not None and refusal.principal is not None:
+            # Who was refused on the way to the endpoint is known all the same.
+            principal = refusal.principal
         try:
             await self._auditor.own(
                 head,
@@ -129,10 +136,13 @@ class Enforcer:
                 route=name,
                 principal=principal,
                 status=status,
-                revision=self._current.snapshot.revision,
+                recording=snapshot.recording,
                 reason=Reason.OK if refusal is None else refusal.reason,
                 rule=None if refusal is None else refusal.rule,
                 diagnosis="" if refusal is None else refusal.diagnosis,
+                attributes=recorded_at(head, None, principal, snapshot),
+                broken=refusal is not None and refusal.broken,
+                about=None if refusal is None else refusal.subject,
             )
         except AuditUnavailable:
             refusal = Refusal(head=head, reason=Reason.AUDIT_UNAVAILABLE)
@@ -165,7 +175,7 @@ class Enforcer:
 
     def complete(self, permit: Permit, completion: Completion) -> None:
         """Write down how an exchange ended. Not awaited: a missing completion says "outcome unknown"."""
-        self._auditor.completion(permit, completion)
+        self._auditor.completion(permit, completion, recording=self._current.snapshot.recording)
         self._metrics.completed(permit, completion)
 
     async def _record(self, decision: Decision, snapshot: Snapshot) -> Refusal | None:
@@ -176,7 +186,10 @@ class Enforcer:
                 await self._record_preflight(decision, snapshot)
             else:
                 status = _status_of(decision, snapshot)
-                await self._auditor.decision(decision, revision=snapshot.revision, status=status)
+                attributes = recorded_of(decision, snapshot)
+                await self._auditor.decision(
+                    decision, recording=snapshot.recording, status=status, attributes=attributes
+                )
         except AuditUnavailable as fault:
             close = isinstance(decision, Refusal) and decision.close
             replaced = unanswered(decision.head, fault, route=decision.route, close=close)
@@ -204,7 +217,8 @@ class Enforcer:
             principal=None,
             status=PREFLIGHT_STATUS,
             reason=Reason.OK,
-            revision=snapshot.revision,
+            recording=snapshot.recording,
+            attributes=recorded_of(preflight, snapshot),
         )
 
 

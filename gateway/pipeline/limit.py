@@ -94,7 +94,14 @@ async def charge_refusal(refusal: Refusal, plan: LimitPlan, counters: CounterSto
     verdict = await counters.take(charges)
     if verdict.admitted:
         return refusal
-    return refuse_rate(head, verdict, route=refusal.route, principal=refusal.principal, close=refusal.close)
+    return refuse_rate(
+        head,
+        verdict,
+        route=refusal.route,
+        principal=refusal.principal,
+        subject=refusal.subject,
+        close=refusal.close,
+    )
 
 
 def refuse_rate(
@@ -103,6 +110,7 @@ def refuse_rate(
     *,
     route: Route | None = None,
     principal: Principal | None = None,
+    subject: str | None = None,
     close: bool = False,
 ) -> Refusal:
     """Return the 429, with the time after which the same request would pass."""
@@ -111,6 +119,7 @@ def refuse_rate(
         head=head,
         route=route,
         principal=principal,
+        subject=subject,
         reason=Reason.RATE_EXCEEDED,
         rule=f"{denying.id} {denying.place}",
         retry_after=retry_after(verdict),

@@ -32,6 +32,8 @@ class Condition:
     """Every attribute it looks at: `claims.groups`, `client.ip`, `time`."""
     place: str
     """`policies.yaml:78`."""
+    unread: frozenset[str] = frozenset()
+    """Those attributes of which it asks only whether they are there."""
     needs_identity: bool = field(init=False)
     """Whether it looks at `claims.*`, `principal.*` or `authn.*`."""
     needs_claims: bool = field(init=False)
@@ -57,9 +59,9 @@ class DenyRule:
         """How the audit record names it."""
         return f"{self.id} {self.condition.place}"
 
-    def matches(self, facts: Facts) -> bool:
-        """Say whether the request is denied. Unknown denies; a rule on `claims.*` is false for a principal
-        that has no claims."""
+    def truth(self, facts: Facts) -> Truth:
+        """Say whether the request is denied. Unknown denies too; a rule on `claims.*` is false for a
+        principal that has no claims."""
         if self.condition.needs_claims and facts.principal.claims is None:
             return False
-        return self.condition.test(facts) is not False
+        return self.condition.test(facts)

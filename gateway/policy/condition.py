@@ -43,7 +43,13 @@ def compile_condition(
     test = compiler.mapping(tree, ())
     if test is None or compiler.found:
         return None
-    return Condition(test=test, attributes=frozenset(compiler.attributes), place=place(()))
+    attributes = compiler.attributes
+    return Condition(
+        test=test,
+        attributes=frozenset(attributes),
+        unread=frozenset(name for name, is_read in attributes.items() if not is_read),
+        place=place(()),
+    )
 
 
 class _Compiler:
@@ -52,7 +58,8 @@ class _Compiler:
     def __init__(self, names: Names, report: Report) -> None:
         self._names = names
         self._report = report
-        self.attributes: set[str] = set()
+        self.attributes: dict[str, bool] = {}
+        """What is looked at, and whether at more than its presence."""
         self.found = 0
 
     def mapping(self, tree: object, path: Path) -> Test | None:
@@ -75,7 +82,6 @@ class _Compiler:
         except Flaw as flaw:
             self._flaw(path, flaw)
             return None
-        self.attributes.add(attribute.name)
         if not isinstance(value, Mapping) or not value:
             known = ", ".join(takes(attribute))
             self._flaw(path, Flaw("E122", f'"{key}" needs an operator and a value; it takes {known}'))
@@ -100,9 +106,13 @@ class _Compiler:
         except Flaw as flaw:
             self._flaw(path, flaw)
             return None
+        self._look_at(attribute.name, is_read=name != "present")
         if name == "same_as":
-            self.attributes.add(find_attribute(str(operand), self._names).name)
+            self._look_at(find_attribute(str(operand), self._names).name, is_read=True)
         return test
+
+    def _look_at(self, name: str, *, is_read: bool) -> None:
+        self.attributes[name] = self.attributes.get(name, False) or is_read
 
     def _flaw(self, path: Path, flaw: Flaw) -> None:
         self.found += 1

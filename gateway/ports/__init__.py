@@ -2,14 +2,18 @@
 
 from gateway.ports.accounts import ApiKey, ApiKeyStore, BeforeCommit, Session, SessionStore, User, UserStore
 from gateway.ports.audit import (
-    AuditQuery,
     AuditSink,
-    AuditTrail,
     Backlog,
+    Dropped,
     Durability,
+    Erased,
+    Erasure,
     Position,
     RecordRefused,
+    Retention,
+    RetentionRefused,
     Run,
+    SinkAstray,
     Spool,
     StoredRecord,
     Unshipped,
@@ -20,7 +24,10 @@ from gateway.ports.counters import CounterStore
 from gateway.ports.events import Events
 from gateway.ports.faults import AuditUnavailable, StoreUnavailable, Taken
 from gateway.ports.keys import SecretCheck, SigningKeyStore, StoredSigningKey
+from gateway.ports.outlets import CheckpointOutlet, Outlet, OutletPositions, OutletUnavailable, Record
+from gateway.ports.proof import Checkpoint, Checkpoints, Damage, SpoolEvidence, TrailEvidence, Withheld
 from gateway.ports.revocations import Revocations
+from gateway.ports.trail import AuditQuery, AuditTrail, Place
 
 __all__ = [
     "ApiKey",
@@ -34,26 +41,44 @@ __all__ = [
     "Change",
     "ChangeFeed",
     "ChangeKind",
+    "Checkpoint",
+    "CheckpointOutlet",
+    "Checkpoints",
     "Clock",
     "CounterStore",
+    "Damage",
+    "Dropped",
     "Durability",
+    "Erased",
+    "Erasure",
     "Events",
+    "Outlet",
+    "OutletPositions",
+    "OutletUnavailable",
+    "Place",
     "PlaceUnknown",
     "Position",
+    "Record",
     "RecordRefused",
+    "Retention",
+    "RetentionRefused",
     "Revocations",
     "Run",
     "SecretCheck",
     "Session",
     "SessionStore",
     "SigningKeyStore",
+    "SinkAstray",
     "Spool",
+    "SpoolEvidence",
     "StoreUnavailable",
     "StoredRecord",
     "StoredSigningKey",
     "SystemClock",
     "Taken",
+    "TrailEvidence",
     "Unshipped",
     "User",
     "UserStore",
+    "Withheld",
 ]

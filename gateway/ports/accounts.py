@@ -46,6 +46,10 @@ class UserStore(Protocol):
     async def list(self) -> Sequence[User]:
         """Return every account, by name."""
 
+    async def delete(self, id: str, *, at: float, before_commit: BeforeCommit | None = None) -> bool:
+        """Remove an account with its sessions and keys, and announce the end of all of them; False when there
+        is none, and then nothing is written down. Raise what `before_commit` raises."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Session:

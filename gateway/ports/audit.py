@@ -1,9 +1,11 @@
 """Where audit records are made durable, where they are shipped to, and where they are read."""
 
-from collections.abc import Awaitable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
+
+from gateway.ports.faults import StoreUnavailable
 
 
 class Durability(StrEnum):
@@ -19,6 +21,11 @@ class RecordRefused(Exception):
     """A sink will never take one of these records, however often it is asked."""
 
 
+class SinkAstray(StoreUnavailable):
+    """A sink does not have what it was given of a writer, counts as stored what is not, or holds what the
+    gateway never wrote: it was set back to an earlier state, or somebody changed it."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredRecord:
     """One record as it was written: JSON without the fields that are null."""
@@ -26,6 +33,9 @@ class StoredRecord:
     writer: str
     seq: int
     body: bytes
+    personal: bytes = b""
+    """What it says of persons: a JSON object whose members are subjects, and theirs what is said of each.
+    Empty when there is nothing, or when it was erased."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +46,12 @@ class Run:
     first: int
     """Number of the first body."""
     bodies: tuple[bytes, ...]
+    before: bytes
+    """The chain's head before the first record (`crypto.link`)."""
+    heads: tuple[bytes, ...]
+    """The chain's head after each record, as it was written down with it."""
+    personal: tuple[bytes, ...]
+    """What each record says of persons, sealed (`crypto.seal_parts`); empty for those that say nothing."""
     lost: int = 0
     """How many records right before `first` were acknowledged and cannot be read any more."""
 
@@ -46,7 +62,14 @@ class Run:
 
     def part(self, start: int, stop: int) -> "Run":
         """Return the bodies from index `start` up to, not including, `stop`; what was lost is left out."""
-        return Run(writer=self.writer, first=self.first + start, bodies=self.bodies[start:stop])
+        return Run(
+            writer=self.writer,
+            first=self.first + start,
+            bodies=self.bodies[start:stop],
+            before=self.heads[start - 1] if start else self.before,
+            heads=self.heads[start:stop],
+            personal=self.personal[start:stop],
+        )
 
 
 class Spool(Protocol):
@@ -60,8 +83,9 @@ class Spool(Protocol):
     def available(self) -> bool:
         """Whether records can be written. Looks for recovery, at most once a second, when they could not."""
 
-    def append(self, body: bytes) -> int:
-        """Take one record and return its number. Durable only after `flushed`. Raise `AuditUnavailable`."""
+    def append(self, body: bytes, personal: bytes = b"") -> int:
+        """Take one record, and sealed what it says of persons, and return its number. Durable only after
+        `flushed`. Raise `AuditUnavailable`."""
 
     def flushed(self) -> Awaitable[None]:
         """Return what completes once everything appended so far is durable, or raises `AuditUnavailable`.
@@ -86,14 +110,19 @@ class Backlog(Protocol):
     def read(self, writer: str, *, after: int, limit: int) -> Run | None:
         """Return up to `limit` records that come after a number, None when there are none for now."""
 
+    def damaged(self, writer: str) -> int | None:
+        """Return the number of a dead writer's record behind which nothing of its log can be read, although
+        it is more than a process leaves there when it ends; None otherwise. After `read` has given all."""
+
     def release(self, writer: str, *, upto: int) -> bool:
         """Give up the room of what has been shipped. True: the writer is dead, and nothing of it is left."""
 
-    def quarantine(self, record: StoredRecord) -> str:
+    def quarantine(self, writer: str, seq: int, body: bytes) -> str:
         """Put aside a record that cannot be shipped, and return the name of the file it is in."""
 
     def size(self) -> int:
-        """Return how many bytes the logs take, with what is shipped and not gone yet."""
+        """Return how many bytes all logs below the directory take, those of other processes too, with what is
+        shipped and not gone yet."""
 
 
 class Unshipped(Protocol):
@@ -102,7 +131,7 @@ class Unshipped(Protocol):
     def writers(self) -> Sequence[str]:
         """Return whose records may wait to be shipped."""
 
-    def read(self, writer: str, *, after: int) -> Iterator[StoredRecord]:
+    def read(self, writer: str, *, after: int) -> Iterator[Run]:
         """Give the records after a number, oldest first; nothing when the writer's log has gone."""
 
 
@@ -110,51 +139,70 @@ class AuditSink(Protocol):
     """Where records are shipped, each exactly once."""
 
     async def cursor(self, writer: str) -> int:
-        """Return the number of the newest record that was shipped, 0 for none. Raise `StoreUnavailable`."""
+        """Return the number of the newest record that was shipped, 0 for none. Raise `SinkAstray`,
+        `StoreUnavailable`."""
 
     async def ship(self, run: Run) -> None:
-        """Store the records and move the cursor, in one transaction; what is there already stays as it is.
+        """Store the records, with what they say of persons unless that was erased, and move the cursor, in
+        one transaction; what is there already stays as it is.
 
-        Raise `RecordRefused` when a record of the run can never be stored (nothing of the run is, then), and
-        `StoreUnavailable`.
+        Raise `RecordRefused` when a record of the run can never be stored (nothing of the run is, then),
+        `SinkAstray` when the run does not follow from what is stored, unless it says that records were lost
+        before it, and `StoreUnavailable`.
         """
 
-    async def skip(self, writer: str, *, upto: int) -> None:
-        """Move the cursor past a record that cannot be stored. Raise `StoreUnavailable`."""
+    async def skip(self, run: Run) -> None:
+        """Move the cursor past one record that cannot be stored, and keep its place in the chain.
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AuditQuery:
-    """Which records are wanted. None: any."""
-
-    since: str | None = None
-    """Not older than this; RFC 3339 UTC with microseconds, written as the records' own `time`."""
-    until: str | None = None
-    """Older than this."""
-    actor: str | None = None
-    """Id or name of the actor."""
-    decision: str | None = None
-    route: str | None = None
-    request_id: str | None = None
-    kind: str | None = None
-    limit: int = 50
+        Raise `SinkAstray`, `StoreUnavailable`.
+        """
 
 
 Position = Mapping[str, int]
 """How far a reader that follows the trail has come: the number of the newest record it has, by writer."""
 
 
-class AuditTrail(Protocol):
-    """The records, as readers find them."""
+class Erasure(Protocol):
+    """Where what records say of persons is kept, apart from them."""
 
-    async def find(self, query: AuditQuery) -> Sequence[StoredRecord]:
-        """Return the newest records that match, newest first. Raise `StoreUnavailable`."""
+    async def erase(self, subject: str, *, at: float) -> None:
+        """Remove everything that is kept of a subject, and keep no more of what is shipped later.
 
-    async def end(self) -> Position:
-        """Return where the trail ends now. Raise `StoreUnavailable`."""
-
-    async def after(self, position: Position, *, limit: int) -> Sequence[StoredRecord]:
-        """Return records that came after a position, about as many as asked for, each writer's in order.
-
-        A writer that the position does not know is read from its beginning. Raise `StoreUnavailable`.
+        The records themselves stay as they are. Raise `StoreUnavailable`.
         """
+
+
+class Erased(Protocol):
+    """Who was erased."""
+
+    async def among(self, subjects: Collection[str]) -> Collection[str]:
+        """Return those of some subjects who were erased. Raise `StoreUnavailable`."""
+
+
+class Retention(Protocol):
+    """Ending what is old enough. Days are those of UTC, as days since 1970."""
+
+    async def expired(self, before: int) -> Sequence["Dropped"]:
+        """Return what `drop` would remove. Raise `StoreUnavailable`."""
+
+    async def drop(self, before: int, *, signed: Sequence["Dropped"]) -> int:
+        """Remove the records of the days before one, and what was kept beside them; return how many days.
+
+        `signed` is what somebody has signed to be removed on purpose: a day with more stays, and those behind
+        it. Raise `StoreUnavailable`, and `RetentionRefused` when this process may not.
+        """
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dropped:
+    """The first records of a writer, which have been removed because they were old enough."""
+
+    writer: str
+    upto: int
+    """Number of the last of them."""
+    head: bytes
+    """The chain's head after it."""
+
+
+class RetentionRefused(Exception):
+    """The database lets this gateway add records and not remove any. The text says what to do."""

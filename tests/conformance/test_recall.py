@@ -6,6 +6,7 @@ what became of their streams.
 
 import time
 from collections.abc import Callable, Iterator, Mapping
+from uuid import uuid4
 
 import pytest
 from support.conformance import Conversation, Ended, Upstream, Wire, request
@@ -41,7 +42,8 @@ class Caller:
     """A caller, and what runs for it."""
 
     def __init__(self, talk: Conversation, name: str) -> None:
-        self.token = talk.account(name)
+        # A process that is given these tests in two portions makes two such callers.
+        self.token = talk.account(f"{name}-{uuid4().hex}")
         self.websocket = Stream(talk, self.token, ANSWER, b"/plain/members", *HANDSHAKE)
         self.events = Stream(talk, self.token, EVENTS, b"/plain/members")
         self.download = Stream(talk, self.token, DOWNLOAD, b"/plain/members")

@@ -3,13 +3,14 @@
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
-from uuid import uuid4
 
 import orjson
 import pytest
 from databases import DATABASES, open_database
+from support.shipped import NAMES_KEY, SEALER, of_person, run_of
 
-from gateway.ports import ApiKey, AuditQuery, Run, Session, Taken, User
+from gateway.model import Term
+from gateway.ports import ApiKey, AuditQuery, Session, Taken, User
 from gateway.stores.sql import (
     Database,
     SqlApiKeyStore,
@@ -124,66 +125,61 @@ def _record(**fields: object) -> bytes:
     return orjson.dumps({"time": "2026-01-01T00:00:00.000000Z", "kind": "event", **fields})
 
 
+def _query(**asked: str) -> AuditQuery:
+    return AuditQuery(terms=tuple(Term(field=field, values=(value,)) for field, value in asked.items()))
+
+
 @hostile
 async def test_a_record_is_shipped_and_found_whoever_it_is_about(database: Database, text: str) -> None:
     # JSON holds no half of a surrogate pair; a record that says otherwise is refused.
     text = text.encode("utf-8", "replace").decode()
     ada = {"id": "usr_1", "name": "ada"}
+    told, said = of_person(7, text, name=f"person {text}", user_agent=text)
     bodies = (
         _record(actor=ada),
         _record(actor={"id": text, "name": "by id"}),
         _record(actor={"id": "usr_2", "name": text}),
         _record(actor=ada, request_id=text),
         _record(actor=ada, route=text),
-        _record(actor=ada, time=text),
         _record(actor=ada),
+        told,
     )
-    sink, trail, writer = SqlAuditSink(database), SqlAuditTrail(database), str(uuid4())
+    whole = run_of(bodies, personal=[b"" for _ in bodies[1:]] + [said])
+    sink, trail = SqlAuditSink(database, SEALER, NAMES_KEY), SqlAuditTrail(database, SEALER, NAMES_KEY)
     for first, last in ((0, 3), (3, 5), (5, 6), (6, 7)):
-        await sink.ship(Run(writer=writer, first=first + 1, bodies=bodies[first:last]))
-    assert await sink.cursor(writer) == len(bodies)
+        await sink.ship(whole.part(first, last))
+    assert await sink.cursor(whole.writer) == len(bodies)
 
-    async def seqs(query: AuditQuery) -> list[int]:
-        return sorted(record.seq for record in await trail.find(query))
+    async def seqs(**asked: str) -> list[int]:
+        return sorted(record.seq for record in await trail.find(_query(**asked)))
 
-    assert await seqs(AuditQuery()) == [1, 2, 3, 4, 5, 6, 7]
-    assert await seqs(AuditQuery(actor=text)) == [2, 3]
-    assert await seqs(AuditQuery(actor="by id")) == [2]
-    assert await seqs(AuditQuery(request_id=text)) == [4]
-    assert await seqs(AuditQuery(route=text)) == [5]
-    assert await seqs(AuditQuery(actor="ada")) == [1, 4, 5, 6, 7]
+    assert await seqs() == [1, 2, 3, 4, 5, 6, 7]
+    # Whoever has a name now, or has had it.
+    assert await seqs(actor=text) == [2, 3, 7]
+    assert await seqs(actor="by id") == [2, 7]
+    assert await seqs(actor=f"person {text}") == [2, 7]
+    assert await seqs(request_id=text) == [4]
+    assert await seqs(route=text) == [5]
+    assert await seqs(user_agent=text) == [7]
+    assert await seqs(actor="ada") == [1, 4, 5, 6]
 
 
 @hostile
 async def test_nothing_is_found_by_what_no_record_says(database: Database, text: str) -> None:
-    sink, trail = SqlAuditSink(database), SqlAuditTrail(database)
-    await sink.ship(
-        Run(writer=str(uuid4()), first=1, bodies=(_record(actor={"id": "usr_1", "name": "ada"}),))
-    )
-    for query in (
-        AuditQuery(actor=text),
-        AuditQuery(route=text),
-        AuditQuery(request_id=text),
-        AuditQuery(decision=text),
-        AuditQuery(kind=text),
-    ):
-        assert await trail.find(query) == []
+    sink, trail = SqlAuditSink(database, SEALER, NAMES_KEY), SqlAuditTrail(database, SEALER, NAMES_KEY)
+    await sink.ship(run_of([_record(actor={"id": "usr_1", "name": "ada"})]))
+    for field in ("actor", "route", "request_id", "decision", "kind"):
+        assert await trail.find(_query(**{field: text})) == []
     await trail.find(AuditQuery(since=text, until=text))
     assert await trail.after({text: 1}, limit=1) != []
     assert await sink.cursor(text) == 0
 
 
 async def test_two_long_ids_that_begin_alike_are_told_apart(database: Database) -> None:
-    sink, trail, writer = SqlAuditSink(database), SqlAuditTrail(database), str(uuid4())
+    sink, trail = SqlAuditSink(database, SEALER, NAMES_KEY), SqlAuditTrail(database, SEALER, NAMES_KEY)
     ids = ["https://login.example.com|" + "x" * 500 + end for end in "ab"]
-    await sink.ship(
-        Run(
-            writer=writer,
-            first=1,
-            bodies=tuple(_record(actor={"id": id_, "name": f"name {id_}"}) for id_ in ids),
-        )
-    )
+    await sink.ship(run_of([_record(actor={"id": id_, "name": f"name {id_}"}) for id_ in ids]))
     for number, id_ in enumerate(ids):
         for actor in (id_, f"name {id_}"):
-            found = await trail.find(AuditQuery(actor=actor))
+            found = await trail.find(_query(actor=actor))
             assert [record.seq for record in found] == [number + 1]

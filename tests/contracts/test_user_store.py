@@ -8,8 +8,17 @@ from pathlib import Path
 import pytest
 from databases import DATABASES, open_database
 
-from gateway.ports import AuditUnavailable, StoreUnavailable, Taken, User, UserStore
-from gateway.stores.sql import Database, SqlUserStore
+from gateway.ports import (
+    ApiKey,
+    AuditUnavailable,
+    ChangeKind,
+    Session,
+    StoreUnavailable,
+    Taken,
+    User,
+    UserStore,
+)
+from gateway.stores.sql import Database, SqlApiKeyStore, SqlChangeFeed, SqlSessionStore, SqlUserStore
 
 ADA = User(
     id="usr_1",
@@ -22,6 +31,31 @@ ADA = User(
     verified_at=1001.5,
 )
 BOB = replace(ADA, id="usr_2", username="bob", email=None, roles=frozenset(), verified_at=None)
+
+SESSION = Session(
+    id="ses_1",
+    user_id="usr_1",
+    key=b"key",
+    counter=0,
+    rotated_at=1000.0,
+    confirmed=False,
+    created_at=1000.0,
+    last_used_at=1000.0,
+    expires_at=9000.0,
+)
+KEY = ApiKey(
+    id="key_1",
+    name="nightly",
+    owner_id="usr_1",
+    owner_name="Ada",
+    owner_roles=frozenset(),
+    owner_active=True,
+    secret_hash=b"hash",
+    scopes=None,
+    created_at=1000.0,
+    expires_at=None,
+    revoked_at=None,
+)
 
 
 @pytest.fixture(params=DATABASES)
@@ -132,3 +166,83 @@ async def test_accounts_are_listed_by_name(users: UserStore) -> None:
     await users.add(BOB)
     await users.add(ADA)
     assert await users.list() == [ADA, BOB]
+
+
+async def test_a_deleted_account_is_gone_with_all_that_it_owned(database: Database, users: UserStore) -> None:
+    sessions, keys = SqlSessionStore(database), SqlApiKeyStore(database)
+    await users.add(ADA)
+    await users.add(BOB)
+    for number, owner in enumerate([ADA, ADA, BOB]):
+        await sessions.add(replace(SESSION, id=f"ses_{number}", user_id=owner.id))
+        await keys.add(replace(KEY, id=f"key_{number}", name=f"key {number}", owner_id=owner.id))
+    assert await users.delete(ADA.id, at=2000.0)
+    assert await users.list() == [BOB]
+    assert await users.find_by_login("ada@example.com") is None
+    assert [await sessions.find(f"ses_{number}") is None for number in range(3)] == [True, True, False]
+    assert [key.id for key in await keys.list()] == ["key_2"]
+    await users.add(replace(ADA, id="usr_3"))
+
+
+async def test_a_deletion_is_announced_for_every_credential(database: Database, users: UserStore) -> None:
+    await users.add(replace(ADA, epoch=4))
+    await SqlSessionStore(database).add(replace(SESSION, user_id=ADA.id))
+    await SqlApiKeyStore(database).add(replace(KEY, owner_id=ADA.id))
+    assert await users.delete(ADA.id, at=2000.0)
+    changes = await SqlChangeFeed(database).since(0)
+    assert [(change.kind, change.subject, change.epoch, change.at) for change in changes] == [
+        (ChangeKind.SESSION_REVOKED, "ses_1", 0, 2000.0),
+        (ChangeKind.KEY_REVOKED, "key_1", 0, 2000.0),
+        (ChangeKind.USER_CHANGED, ADA.id, 5, 2000.0),
+    ]
+
+
+async def test_what_is_not_there_cannot_be_deleted(database: Database, users: UserStore) -> None:
+    written = []
+
+    async def write() -> None:
+        written.append(1)
+
+    await users.add(BOB)
+    assert not await users.delete(ADA.id, at=2000.0, before_commit=write)
+    assert written == []
+    assert await SqlChangeFeed(database).since(0) == []
+
+
+async def test_nothing_is_deleted_when_it_cannot_be_written_down(
+    database: Database, users: UserStore
+) -> None:
+    async def fail() -> None:
+        raise AuditUnavailable("the audit trail cannot record")
+
+    await users.add(ADA)
+    await SqlSessionStore(database).add(replace(SESSION, user_id=ADA.id))
+    with pytest.raises(AuditUnavailable):
+        await users.delete(ADA.id, at=2000.0, before_commit=fail)
+    assert await users.find(ADA.id) == ADA
+    assert await SqlSessionStore(database).find("ses_1") is not None
+    assert await SqlChangeFeed(database).since(0) == []
+
+
+async def test_of_two_that_delete_one_account_one_has_done_it(users: UserStore) -> None:
+    await users.add(ADA)
+    done = await asyncio.gather(*(users.delete(ADA.id, at=2000.0) for _ in range(4)))
+    assert sorted(done) == [False, False, False, True]
+
+
+async def test_logins_and_keys_that_come_with_a_deletion_do_not_outlive_it(
+    database: Database, users: UserStore
+) -> None:
+    sessions, keys = SqlSessionStore(database), SqlApiKeyStore(database)
+    await users.add(ADA)
+    results = await asyncio.gather(
+        *(sessions.add(replace(SESSION, id=f"ses_{number}", user_id=ADA.id)) for number in range(5)),
+        users.delete(ADA.id, at=2000.0),
+        *(
+            keys.add(replace(KEY, id=f"key_{number}", name=f"{number}", owner_id=ADA.id))
+            for number in range(5)
+        ),
+        return_exceptions=True,
+    )
+    assert all(result in {None, True} or isinstance(result, StoreUnavailable) for result in results)
+    assert await keys.list() == []
+    assert [await sessions.find(f"ses_{number}") for number in range(5)] == [None] * 5

@@ -123,6 +123,34 @@ def test_a_key_is_created_used_confined_and_revoked(gateway: Gateway) -> None:
     assert {"key.created", "key.revoked"} <= set(actions)
 
 
+def test_a_deleted_user_is_nobody_within_a_second(gateway: Gateway) -> None:
+    register(gateway, "sybil")
+    tokens = gateway.login("sybil", PASSWORD)
+    made = gateway.run("keys", "create", "ci", "--user", "sybil", "--format", "json")
+    headers = {"X-Api-Key": json.loads(made.stdout)["key"]}
+    assert gateway.request("GET", "/orders", token=tokens["access_token"]).status == 200
+    assert gateway.request("GET", "/orders", headers=headers).status == 200
+
+    deleted = gateway.run("users", "delete", "sybil@example.com", "--format", "json")
+    assert deleted.returncode == 0, deleted.stderr
+    assert json.loads(deleted.stdout)["state"] == "deleted"
+
+    def is_nobody() -> bool:
+        token, key = {"token": tokens["access_token"]}, {"headers": headers}
+        return all(gateway.request("GET", "/orders", **one).status == 401 for one in (token, key))
+
+    eventually(is_nobody, within=1.0, what="the token and the key of the deleted user are dead")
+    refreshed = gateway.request(
+        "POST", "/gateway/v1/auth/refresh", body={"refresh_token": tokens["refresh_token"]}
+    )
+    again = gateway.request(
+        "POST", "/gateway/v1/auth/login", body={"username": "sybil", "password": PASSWORD}
+    )
+    assert (refreshed.status, again.status) == (401, 401)
+    records = [record for record in gateway.audit("--kind", "event") if record["action"] == "user.deleted"]
+    assert [record["attributes"]["username"] for record in records] == ["sybil"]
+
+
 def test_a_repeated_key_field_is_400(gateway: Gateway) -> None:
     import http.client
 

@@ -15,7 +15,7 @@ import yaml
 from support.certificates import Authority
 from support.gateway import Gateway, eventually, running_gateway
 from support.own_server import free_port
-from support.pasted import Block, blocks_of, curl_below, expected, paste
+from support.pasted import Block, blocks_of, curl_below, expected, gateway_below, paste
 
 from gateway.cli.check import check
 
@@ -28,6 +28,10 @@ EXAMPLES = [
     if block.language == "yaml"
 ]
 PROXYING = blocks_of((ROOT / "docs" / "proxying.md").read_text())
+ROUTE = """\
+routes:
+  - {id: any, match: {methods: [GET], path: /any}, authn: public, because: For tests, respond: {status: 204}}
+"""
 
 
 def as_file(text: str) -> tuple[str, Mapping[str, Any]]:
@@ -90,6 +94,8 @@ def test_an_example_passes_the_check_without_a_warning(
     if "upstreams" in content:
         policies, upstreams = policies_for(content["upstreams"]), text
     else:
+        if "routes" not in content:
+            text, content = as_file(text + ROUTE)
         policies, upstreams = completed(text, content), upstreams_for(content)
     (tmp_path / "policies.yaml").write_text(policies)
     (tmp_path / "upstreams.yaml").write_text(with_real_files(upstreams, Authority(tmp_path)))
@@ -120,7 +126,7 @@ class Service:
 class Example:
     """The two files of the page at work, and a shell in which the page's addresses are the real ones."""
 
-    def __init__(self, gateway: Gateway, services: Mapping[str, Service], tools: str | None) -> None:
+    def __init__(self, gateway: Gateway, services: Mapping[str, Service], tools: str) -> None:
         self.gateway = gateway
         self.services = services
         self._addresses = {
@@ -128,12 +134,13 @@ class Example:
             "http://localhost:8001": f"http://127.0.0.1:{gateway.admin_port}",
         }
         self._targets = {doc: service.url for doc, service in services.items()}
-        self._path = os.environ["PATH"] if tools is None else f"{tools}:{os.environ['PATH']}"
+        self._path = f"{tools}:{os.environ['PATH']}"
 
     def paste(self, script: str) -> str:
         """Return what a block of the page prints, in the page's words."""
-        script = self.real(re.sub("^gateway ", f"'{sys.executable}' -m gateway ", script, flags=re.MULTILINE))
-        script = script.replace("orders-2.*", self.services["http://orders-2.internal:8080"].url + ".*")
+        script = self.real(script).replace(
+            "orders-2.*", self.services["http://orders-2.internal:8080"].url + ".*"
+        )
         environ = self.gateway.environ | {"PATH": self._path}
         printed = paste(script, folder=self.gateway.directory, environ=environ)
         for shown, real in self._targets.items():
@@ -163,7 +170,8 @@ def example(directory: Path, change: Callable[[str], str] = str) -> Iterator[Exa
         with running_gateway(
             directory, policies=policies, upstreams=change(upstreams), environ=environ
         ) as gateway:
-            yield Example(gateway, services, curl_below(directory / "bin"))
+            curl_below(directory / "bin")
+            yield Example(gateway, services, gateway_below(directory / "bin"))
     finally:
         for service in services.values():
             service.kill()

@@ -73,10 +73,6 @@ def kill_under_load(gateway: Gateway, times: int) -> None:
     assert len(found) == len(set(found))
 
 
-def test_every_answer_that_a_client_read_is_in_the_trail_after_kill_9(own_gateway: Gateway) -> None:
-    kill_under_load(own_gateway, 3)
-
-
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_every_answer_that_a_client_read_is_in_the_trail_after_20_times_kill_9(own_gateway: Gateway) -> None:

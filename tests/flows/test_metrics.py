@@ -180,3 +180,13 @@ def test_several_processes_are_one_page(service: str, tmp_path: Path) -> None:
             what="both processes have told what they counted",
         )
         assert len(scraped(running)["process_start_time_seconds"]) >= 2
+
+
+def test_a_connection_without_a_request_is_counted(gateway: Gateway) -> None:
+    before = scraped(gateway)["gateway_unrecorded_total"].get(("connection",), 0)
+    with Raw(gateway.port):
+        pass
+    eventually(
+        lambda: scraped(gateway)["gateway_unrecorded_total"][("connection",)] > before,
+        what="a connection that asked for nothing",
+    )

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from support.commands import Forked, commands
+from support.own_server import free_port
 from support.pasted import Block, blocks_of, curl_below, expected, paste
 
 ROOT = Path(__file__).parents[2]
@@ -20,7 +22,7 @@ ROOT = Path(__file__).parents[2]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Demo:
-    process: subprocess.Popen[str]
+    process: Forked
     base: str
     admin_port: int
     guide: str
@@ -41,7 +43,7 @@ class Demo:
 
 @pytest.fixture
 def demo(tmp_path: Path) -> Iterator[Demo]:
-    port, admin_port = _free_port(), _free_port()
+    port, admin_port = free_port(), free_port()
     tools = curl_below(tmp_path / "bin")
     environment = {
         **os.environ,
@@ -51,15 +53,13 @@ def demo(tmp_path: Path) -> Iterator[Demo]:
         "GATEWAY_DATA_DIR": str(tmp_path / "data"),
         "GATEWAY_LOG_LEVEL": "warning",
     }
-    command = [sys.executable, "-m", "gateway", "demo"]
-    with subprocess.Popen(
-        command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    ) as process:
-        assert process.stdout is not None
+    process = commands().begin("demo", cwd=tmp_path, env=environment)
+    assert process.stdout is not None
+    with process.stdout as said:
         try:
             guide = ""
             while "DEMO ONLY" not in guide:
-                line = process.stdout.readline()
+                line = said.readline()
                 assert line, f"the demo did not start:\n{guide}"
                 guide += line
             yield Demo(
@@ -72,11 +72,7 @@ def demo(tmp_path: Path) -> Iterator[Demo]:
             )
         finally:
             process.kill()
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
+            process.wait()
 
 
 def test_what_the_readme_says_to_paste_prints_what_the_readme_says(demo: Demo) -> None:

@@ -5,6 +5,7 @@ from hostile.attacks import ALL
 from hostile.battle import Battle, Plan, fight, ways_of
 from hostile.lies import LIES
 from hostile.lies.lie import tell
+from support.shared import worked_out_once
 
 
 @pytest.fixture(scope="session")
@@ -20,9 +21,14 @@ def battle(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequ
     told, apart = tell([lie for lie in LIES if str(lie) in asked])
     lies = [Plan(each.case, each.way, each.segments, each.lie) for each in told]
     cases = [case for case in ALL if str(case) in asked]
-    return fight(
-        tmp_path_factory.mktemp("hostile"),
-        lambda token: [*lies, *(plan for case in cases for plan in ways_of(case, token))],
-        scripts={each.path: each.script for each in told},
-        apart=apart,
-    )
+
+    def fought() -> dict[str, object]:
+        battle = fight(
+            tmp_path_factory.mktemp("hostile"),
+            lambda token: [*lies, *(plan for case in cases for plan in ways_of(case, token))],
+            scripts={each.path: each.script for each in told},
+            apart=apart,
+        )
+        return {"breaches": battle.breaches, "shots": battle.shots, "elsewhere": battle.elsewhere}
+
+    return Battle(**worked_out_once("battle", fought, tmp_path_factory))

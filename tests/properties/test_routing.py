@@ -5,7 +5,7 @@ from random import Random
 from typing import NamedTuple
 from urllib.parse import quote, unquote
 
-from hypothesis import assume, given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from gateway.routing import Ambiguous, Match, MethodMismatch, RouteClash, RouteTrie, TargetParts, read_target
@@ -86,7 +86,8 @@ def strictly_refused(target: str) -> bool:
             segment = unquote(raw, errors="strict")
         except UnicodeDecodeError:
             return True
-        if segment in {".", ".."}:
+        # Some servers cut a segment at its first semicolon, and then look for dots.
+        if segment.partition(";")[0] in {".", ".."}:
             return True
         if any(is_escape(segment[at : at + 3]) for at in range(len(segment))):
             return True
@@ -99,6 +100,7 @@ def is_escape(text: str) -> bool:
     return len(text) == 3 and text[0] == "%" and all(digit in "0123456789abcdefABCDEF" for digit in text[1:])
 
 
+@example("/..%3b")
 @given(TARGETS)
 def test_where_no_spelling_is_allowed_everything_ambiguous_is_refused_and_nothing_else(target: str) -> None:
     found = read_target(target)

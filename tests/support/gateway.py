@@ -5,7 +5,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import threading
 import time
 import urllib.error
@@ -15,7 +14,9 @@ from dataclasses import dataclass, field
 from email.message import Message
 from pathlib import Path
 from queue import Empty, Queue
-from typing import Any
+from typing import Any, Self
+
+from support.commands import Forked, commands
 
 START_SECONDS = 30.0
 STOP_SECONDS = 20.0
@@ -53,7 +54,7 @@ class Gateway:
             "GATEWAY_LOG_FORMAT": "json",
             **environ,
         }
-        self.process: subprocess.Popen[str] | None = None
+        self.process: Forked | None = None
         self.port = 0
         self.admin_port = 0
         self.lines: list[str] = []
@@ -71,18 +72,12 @@ class Gateway:
         """Base URL of the clients' listener."""
         return f"http://127.0.0.1:{self.port}"
 
-    def start(self) -> "Gateway":
+    def start(self) -> Self:
         """Start the process and wait until it serves."""
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "gateway", "serve"],
-            cwd=self.directory,
-            env=self.environ,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
+        self.process = commands().begin("serve", cwd=self.directory, env=self.environ)
         found: Queue[dict[str, Any] | None] = Queue()
-        threading.Thread(target=self._read, args=(self.process, found), daemon=True).start()
+        self._reader = threading.Thread(target=self._read, args=(self.process, found), daemon=True)
+        self._reader.start()
         try:
             serving = found.get(timeout=START_SECONDS)
         except Empty:
@@ -95,20 +90,21 @@ class Gateway:
         self.admin_port = _port(serving["admin_listen"])
         return self
 
-    def _read(self, process: "subprocess.Popen[str]", found: "Queue[dict[str, Any] | None]") -> None:
+    def _read(self, process: Forked, found: "Queue[dict[str, Any] | None]") -> None:
         assert process.stdout is not None
-        for line in process.stdout:
-            self.lines.append(line.rstrip("\n"))
-            if '"serving"' in line:
-                found.put(json.loads(line))
-        process.stdout.close()
+        with process.stdout as lines:
+            for line in lines:
+                self.lines.append(line.rstrip("\n"))
+                if '"serving"' in line:
+                    found.put(json.loads(line))
         found.put(None)
 
     def stop(self) -> int:
-        """Send SIGTERM and return the exit code."""
+        """Send SIGTERM, and return the exit code once all that it said has been read."""
         assert self.process is not None
         self.process.send_signal(signal.SIGTERM)
         code = self.process.wait(STOP_SECONDS)
+        self._reader.join(STOP_SECONDS)
         self.process = None
         return code
 
@@ -130,16 +126,7 @@ class Gateway:
 
     def run(self, *arguments: str, stdin: str | None = None) -> "subprocess.CompletedProcess[str]":
         """Run a command of the command line on the same files and data."""
-        return subprocess.run(
-            [sys.executable, "-m", "gateway", *arguments],
-            cwd=self.directory,
-            env=self.environ,
-            input=stdin,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
+        return commands().run(*arguments, cwd=self.directory, env=self.environ, stdin=stdin)
 
     def audit(self, *arguments: str) -> list[dict[str, Any]]:
         """Return what `gateway audit list` shows, newest first."""

@@ -9,7 +9,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-CURL = """#!{python}
+from support.commands import commands
+
+CURL = """#!{python} -IS
 # The part of curl that the documentation uses, for machines that have none.
 import argparse, json, sys, urllib.error, urllib.request
 class Stay(urllib.request.HTTPRedirectHandler):
@@ -37,6 +39,19 @@ if o.o is None:
     print(body, end="")
 if o.w:
     print(o.w.replace("\\\\n", "\\n").replace("%{{http_code}}", str(answer.status)), end="")
+"""
+
+GATEWAY = """#!{python} -IS
+# The command `gateway`, run by the process that has imported it.
+import json, os, select, socket, sys
+asked = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+asked.connect({address!r})
+request = dict(argv=sys.argv[1:], cwd=os.getcwd(), env=dict(os.environ))
+socket.send_fds(asked, [json.dumps(request).encode()], [0, 1, 2])
+pid = json.loads(asked.recv(100))["pid"]
+select.select([os.pidfd_open(pid)], [], [])
+asked.send(json.dumps(dict(reap=pid)).encode())
+sys.exit(json.loads(asked.recv(100))["code"])
 """
 
 
@@ -70,6 +85,14 @@ def curl_below(directory: Path) -> str | None:
     return str(directory)
 
 
+def gateway_below(directory: Path) -> str:
+    """Return a folder for the `PATH` with a `gateway` that does not take the time to import itself."""
+    directory.mkdir(exist_ok=True)
+    (directory / "gateway").write_text(GATEWAY.format(python=sys.executable, address=commands().address))
+    (directory / "gateway").chmod(0o755)
+    return str(directory)
+
+
 def paste(script: str, *, folder: Path, environ: Mapping[str, str]) -> str:
     """Return what a shell prints, without carriage returns, and one blank for many."""
     ended = subprocess.run(
@@ -87,5 +110,8 @@ def paste(script: str, *, folder: Path, environ: Mapping[str, str]) -> str:
 
 def expected(text: str) -> str:
     """Return an expression for a text in which … stands for anything: on a line of its own, for any lines."""
-    text = re.sub(r"^…\n", "\0", re.sub(" +", " ", text.strip() + "\n"), flags=re.MULTILINE)
-    return re.escape(text).replace("\0", r"(?:.*\n)*?").replace("…", ".*").removesuffix("\\\n")
+    text, and_more = text.strip(), ""
+    if text.endswith("\n…"):
+        text, and_more = text.removesuffix("\n…"), r"(?:\n.*)*"
+    text = re.sub(r"^…\n", "\0", re.sub(" +", " ", text + "\n"), flags=re.MULTILINE)
+    return re.escape(text).replace("\0", r"(?:.*\n)*?").replace("…", ".*").removesuffix("\\\n") + and_more

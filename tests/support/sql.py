@@ -31,10 +31,11 @@ async def _execute(url: str, statement: str) -> tuple[object, ...]:
 
 
 @contextmanager
-def new_database(server: str) -> Iterator[str]:
-    """Lend an empty database of a server, whoever else uses the server; give its URL."""
+def new_database(server: str, *, template: str | None = None) -> Iterator[str]:
+    """Lend a database of a server, whoever else uses the server; give its URL. It is empty, or a copy of another
+    one that nobody is connected to."""
     name = f"gateway_test_{uuid4().hex}"
-    sql(server, f"CREATE DATABASE {name}")
+    sql(server, f"CREATE DATABASE {name}" + (f" TEMPLATE {template}" if template else ""))
     try:
         yield make_url(server).set(database=name).render_as_string(hide_password=False)
     finally:

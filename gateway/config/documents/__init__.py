@@ -16,7 +16,7 @@ from gateway.config.documents.base import Document, NotYet
 from gateway.config.documents.calm import CircuitDocument, HealthDocument, OutlierDocument
 from gateway.config.documents.limits import LimitDocument
 from gateway.config.documents.pages import CorsDocument, WebsocketDocument
-from gateway.config.documents.policies import PoliciesDocument
+from gateway.config.documents.policies import AuditDocument, PoliciesDocument
 from gateway.config.documents.routes import DenyDocument, MatchDocument, RespondDocument, RouteDocument
 from gateway.config.documents.targets import HashDocument, TlsDocument
 from gateway.config.documents.upstreams import (
@@ -30,6 +30,7 @@ from gateway.config.documents.upstreams import (
 __all__ = [
     "AccountsDocument",
     "ApiKeyDocument",
+    "AuditDocument",
     "AuthenticatorDocument",
     "CircuitDocument",
     "CommonDocument",

@@ -20,10 +20,10 @@ from gateway.config.names import (
     read_header_pattern,
     read_header_value,
     read_limit_id,
-    read_masked_field,
     read_method,
     read_name,
     read_per,
+    read_recorded_field,
     read_scope,
     read_scope_pattern,
 )
@@ -104,7 +104,11 @@ Method = Annotated[
 HeaderName = Annotated[str, PlainValidator(read_header_name), _text(None, "x-api-key")]
 HeaderPattern = Annotated[str, PlainValidator(read_header_pattern), _text(None, "server", "x-internal-*")]
 HeaderValue = Annotated[str, PlainValidator(read_header_value), _text()]
-MaskedField = Annotated[str, PlainValidator(read_masked_field), _text(r"^(query|header|claims|path)\..+$")]
+RecordedField = Annotated[
+    str,
+    PlainValidator(read_recorded_field),
+    _text(r"^((query|header|claims)\..+|client\.ip)$", "query.token"),
+]
 Per = Annotated[
     tuple[str, ...],
     PlainValidator(read_per),

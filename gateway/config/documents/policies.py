@@ -12,7 +12,7 @@ from gateway.config.documents.access import (
 )
 from gateway.config.documents.accounts import AccountsDocument
 from gateway.config.documents.base import Document, NotYet
-from gateway.config.documents.fields import Authn, MaskedField, Name, NetworkRange, ScopeName, Text
+from gateway.config.documents.fields import Authn, Name, NetworkRange, RecordedField, ScopeName, Text
 from gateway.config.documents.limits import LimitDocument
 from gateway.config.documents.pages import CorsDocument
 from gateway.config.documents.routes import DenyDocument, RouteDocument
@@ -37,10 +37,17 @@ class MaskDocument(Document):
 
     noun: ClassVar[str] = "the mask"
 
-    fields: list[MaskedField] = Field(
-        min_length=1, description="Parts of a request.", examples=["[query.token]"]
+    fields: list[RecordedField] = Field(
+        min_length=1,
+        description="Parts of a request: query.NAME, header.NAME, claims.NAME, client.ip.",
+        examples=["[query.token]"],
     )
-    visible: int = Field(default=0, ge=0, le=64, description="How many characters are shown.")
+    visible: int = Field(
+        default=0,
+        ge=0,
+        le=64,
+        description="How many characters are shown before the asterisks; of a value that has no more, none.",
+    )
 
 
 class AuditDocument(Document):
@@ -48,8 +55,11 @@ class AuditDocument(Document):
 
     noun: ClassVar[str] = "the audit rules"
 
-    mask: Annotated[MaskDocument | None, NotYet("masking")] = Field(
-        default=None, description="What is not shown in full."
+    mask: MaskDocument | None = Field(default=None, description="What is not shown in full.")
+    hash: Annotated[list[RecordedField], Field(min_length=1)] | None = Field(
+        default=None,
+        description="What is shown only as a keyed hash, by which equal values are found.",
+        examples=["[claims.email]"],
     )
 
 

@@ -8,14 +8,16 @@ from uuid import UUID
 
 from gateway.stores.spool.segment import SUFFIX
 
-QUARANTINE: Final = "quarantine"
+_QUARANTINE: Final = "quarantine"
 
 
 def lock(directory: Path) -> int | None:
     """Lock a writer's directory and return the descriptor that holds the lock; None when somebody has it, or
-    when the directory is gone. The lock ends with the descriptor, so also with the process."""
+    when the directory is gone. The lock ends with the descriptor, so also with the process. Raise
+    `OSError`."""
     try:
-        descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        # Where a link leads is nothing that may be cleared away.
+        descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
     except FileNotFoundError:
         return None
     try:
@@ -49,6 +51,19 @@ def segments_in(directory: Path) -> list[int]:
         return []
     stems = (name.removesuffix(SUFFIX) for name in names if name.endswith(SUFFIX))
     return sorted(int(stem) for stem in stems if stem.isascii() and stem.isdigit())
+
+
+def quarantined(spool: Path, writer: str, number: int) -> Path:
+    """Return the file for a record that cannot be shipped."""
+    return spool / _QUARANTINE / f"{writer}-{number}.json"
+
+
+def hand_over(descriptor: int, directory: Path) -> None:
+    """Give a new file or directory to whom the directory around it belongs, when root has made it: a command
+    that an operator runs as root leaves records that the gateway, which is another user, has to ship."""
+    if os.geteuid() == 0:
+        around = directory.stat()
+        os.fchown(descriptor, around.st_uid, around.st_gid)
 
 
 def sync_directory(directory: Path) -> None:

@@ -17,7 +17,7 @@ class UnopenedSpool:
         self.recent = Recent()
         self._why = why
 
-    def append(self, body: bytes) -> NoReturn:  # noqa: ARG002 - it is not looked at
+    def append(self, body: bytes, personal: bytes = b"") -> NoReturn:  # noqa: ARG002 - not looked at
         """Raise `AuditUnavailable`."""
         raise AuditUnavailable(self._why)
 

@@ -19,10 +19,13 @@ from uuid import UUID, uuid4
 
 import structlog
 
+from gateway.crypto import beginning
 from gateway.ports import AuditUnavailable, Durability
-from gateway.stores.spool.recent import Recent
-from gateway.stores.spool.room import lock, sync_directory
-from gateway.stores.spool.segment import HEADER_SIZE, MAX_BODY, frames, header, name_of
+from gateway.stores.spool.form import MAX_BODY
+from gateway.stores.spool.log import Log
+from gateway.stores.spool.recent import Kept, Recent
+from gateway.stores.spool.room import hand_over, lock, sync_directory
+from gateway.stores.spool.segment import HEADER_SIZE, frames_of, header, name_of
 
 SEGMENT_BYTES: Final = 64 << 20
 _PROBE_BYTES: Final = 64 << 10
@@ -67,7 +70,10 @@ class SpoolWriter:
         self._id = writer
         self._holder = holder
         self._segment_bytes = segment_bytes
+        self._frames = frames_of(writer)
         self._next = 1
+        self._head = beginning(self.writer)
+        """The chain's head after the newest record that was written."""
         self._acknowledged = 0
         self._fault: str | None = None
         self._probe_at = 0.0
@@ -75,6 +81,7 @@ class SpoolWriter:
         self._scheduled = False
         self.recent = Recent()
         self._pending: list[bytes] = []
+        self._pending_personal: list[bytes] = []
         self._batch: _Batch | None = None
         self._syncer = ThreadPoolExecutor(1, "spool-sync") if durability is Durability.POWER else None
         self._sync_work: Future[None] | None = None
@@ -85,7 +92,7 @@ class SpoolWriter:
         """Waiting for the sync that runs; None when none does."""
         self._retired: list[int] = []
         """Full segments that are not synced yet."""
-        self._descriptor, self._size = self._new_segment(probe=False), HEADER_SIZE
+        self._turn_to(self._new_segment(probe=False))
 
     @classmethod
     def open(
@@ -110,6 +117,7 @@ class SpoolWriter:
                 # Another process may look at the new directory, find it unlocked and clear it away.
                 holder = lock(directory)
                 if holder is not None:
+                    hand_over(holder, spool)
                     break
             else:
                 msg = f"cannot lock a directory below {spool}"
@@ -144,8 +152,9 @@ class SpoolWriter:
         """Number of the newest record, 0 before the first."""
         return self._next - 1
 
-    def append(self, body: bytes) -> int:
-        """Take one record and return its number. Durable only after `flushed`. Raise `AuditUnavailable`.
+    def append(self, body: bytes, personal: bytes = b"") -> int:
+        """Take one record, and sealed what it says of persons, and return its number. Durable only after
+        `flushed`. Raise `AuditUnavailable`.
 
         Needs a running event loop, which writes at the end of its turn.
         """
@@ -153,8 +162,8 @@ class SpoolWriter:
             self._probe()
             if self._fault is not None:
                 raise AuditUnavailable(self._fault)
-        if len(body) > MAX_BODY:
-            msg = f"an audit record of {len(body)} bytes is longer than {MAX_BODY}"
+        if len(body) > MAX_BODY or len(personal) > MAX_BODY:
+            msg = f"an audit record of {len(body)} and {len(personal)} bytes is longer than {MAX_BODY}"
             raise ValueError(msg)
         if not self._scheduled:
             asyncio.get_running_loop().call_soon(self._flush)
@@ -162,6 +171,7 @@ class SpoolWriter:
         seq = self._next
         self._next = seq + 1
         self._pending.append(body)
+        self._pending_personal.append(personal)
         return seq
 
     def flushed(self) -> Awaitable[None]:
@@ -189,6 +199,25 @@ class SpoolWriter:
             self._write()
         if self._fault is not None:
             raise AuditUnavailable(self._fault)
+
+    def roll_if_older(self, seconds: float) -> bool:
+        """Turn to a new segment if there are records in the one at hand and it was begun longer ago; say
+        whether it did. Only whole segments can go once what they hold is shipped, so whoever writes seldom
+        would keep for ever what was shipped long ago, with what it says of persons.
+
+        Needs a running event loop.
+        """
+        if self._closed or self._pending or self._fault is not None or self._size == HEADER_SIZE:
+            return False
+        if time.monotonic() - self._begun <= seconds or not self._roll():
+            return False
+        # Whoever ships has no reason to look again as long as nothing is written.
+        with suppress(OSError):
+            Log(self._directory, dead=False).drop(upto=self.recent.released)
+        if self._syncer is not None and self._syncing is None:
+            # Until it is synced the old file stays open, and so on the disk.
+            self._sync(self._syncer)
+        return True
 
     def close(self) -> None:
         """Write what is left and give the log up. Whoever looks next ships the rest of it, and clears it
@@ -223,9 +252,10 @@ class SpoolWriter:
 
     def _write(self) -> None:
         pending, self._pending = self._pending, []
+        personal, self._pending_personal = self._pending_personal, []
         batch, self._batch = self._batch, None
-        first = self._next - len(pending)
-        data = frames(pending, first)
+        before, first = self._head, self._next - len(pending)
+        data, heads = self._frames.write(pending, personal, first=first, before=before)
         try:
             if not os.fstat(self._descriptor).st_nlink:
                 # Somebody has removed the file: whatever goes there is gone with this process.
@@ -236,14 +266,15 @@ class SpoolWriter:
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))  # noqa: TRY301 - one way to fail
         except OSError as error:
             with suppress(OSError):
-                # No torn frame may stay. Should this fail too, it stays where only the end of a segment can
-                # be: nothing is written behind it, and readers pass it by.
+                # Nothing of it may stay, for the chain goes on without it. Should this fail too, it is tried
+                # again before anything else is written.
                 os.ftruncate(self._descriptor, self._size)
             self._fail("write to", error)
             self._lose(len(pending), batch)
             return
         self._size += written
-        self.recent.add(first, pending, written)
+        self._head = heads[-1]
+        self.recent.add(Kept(first, pending, heads, personal, before), written)
         if self._syncer is None:
             self._acknowledged = self._next - 1
             if batch is not None:
@@ -276,25 +307,32 @@ class SpoolWriter:
             return
         self._probe_at = now + _PROBE_EVERY
         try:
+            os.ftruncate(self._descriptor, self._size)
             descriptor = self._new_segment(probe=True)
         except OSError as error:
             self._fault = _describe("write to", error)
             return
         os.close(self._descriptor)
-        self._descriptor, self._size, self._fault = descriptor, HEADER_SIZE, None
+        self._turn_to(descriptor)
+        self._fault = None
         _log().warning("audit.spool_recovered", dropped=self.dropped)
 
-    def _roll(self) -> None:
+    def _roll(self) -> bool:
         try:
             descriptor = self._new_segment(probe=False)
         except OSError:
             # The segment at hand may still take records; the next write tries again.
-            return
+            return False
         if self._syncer is None:
             os.close(self._descriptor)
         else:
             self._retired.append(self._descriptor)
+        self._turn_to(descriptor)
+        return True
+
+    def _turn_to(self, descriptor: int) -> None:
         self._descriptor, self._size = descriptor, HEADER_SIZE
+        self._begun = time.monotonic()
 
     def _new_segment(self, *, probe: bool) -> int:
         """Make the next segment; with `probe`, also show that the disk takes more than the header."""
@@ -304,7 +342,9 @@ class SpoolWriter:
         path.unlink(missing_ok=True)
         descriptor = os.open(path, flags, 0o600)
         try:
-            _write_all(descriptor, header(self._id, self._next, self._acknowledged))
+            hand_over(descriptor, self._directory)
+            head = header(self._id, first=self._next, acknowledged=self._acknowledged, before=self._head)
+            _write_all(descriptor, head)
             if probe:
                 _write_all(descriptor, bytes(_PROBE_BYTES))
                 os.ftruncate(descriptor, HEADER_SIZE)
@@ -344,7 +384,7 @@ class SpoolWriter:
             waiting += self._written
             self._written, self._unsynced = [], False
             self._fail("sync", error)
-            count, self._pending = len(self._pending), []
+            count, self._pending, self._pending_personal = len(self._pending), [], []
             batch, self._batch = self._batch, None
             self._lose(count, batch)
         for batch in waiting:

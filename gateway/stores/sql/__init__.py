@@ -1,7 +1,13 @@
 """Adapters on a SQL database, SQLite or PostgreSQL: one set of queries, one file for what differs in each."""
 
 from gateway.stores.sql.api_keys import SqlApiKeyStore
-from gateway.stores.sql.audit import SqlAuditSink, SqlAuditTrail
+from gateway.stores.sql.audit_checkpoints import SqlCheckpoints
+from gateway.stores.sql.audit_days import SqlRetention, prepare_days
+from gateway.stores.sql.audit_erasure import SqlErasure
+from gateway.stores.sql.audit_evidence import SqlTrailEvidence
+from gateway.stores.sql.audit_outlets import SqlOutletPositions
+from gateway.stores.sql.audit_sink import SqlAuditSink
+from gateway.stores.sql.audit_trail import SqlAuditTrail
 from gateway.stores.sql.changes import SqlChangeFeed
 from gateway.stores.sql.database import Database
 from gateway.stores.sql.faults import DatabaseUnusable
@@ -17,8 +23,14 @@ __all__ = [
     "SqlAuditSink",
     "SqlAuditTrail",
     "SqlChangeFeed",
+    "SqlCheckpoints",
+    "SqlErasure",
+    "SqlOutletPositions",
+    "SqlRetention",
     "SqlSecretCheck",
     "SqlSessionStore",
     "SqlSigningKeyStore",
+    "SqlTrailEvidence",
     "SqlUserStore",
+    "prepare_days",
 ]

@@ -2,34 +2,32 @@
 
 What is noted only says where to look. Whoever looks reads the records and compares, so the notes may say too
 much, never too little.
+
+All records of a chunk belong to one day: where a run goes beyond midnight, a chunk ends.
 """
 
 import hashlib
 import re
 import struct
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from types import NoneType
-from typing import Final
+from datetime import UTC, date, datetime, timedelta
+from typing import Final, Self
 
 import orjson
 
-from gateway.ports import RecordRefused, Run
+from gateway.crypto import HEAD_BYTES
+from gateway.ports import Run
+from gateway.stores.sql.audit_notes import Actor, Notes, taken, time_of
 
+MARK_BYTES: Final = 8
 _AT_MOST: Final = 1024
 """Records in one chunk: what has to be read to see one of them."""
 _LEVEL: Final = 1
+_DATE: Final = len("2026-01-01")
 _LONGEST: Final = 200
 """Characters of what is noted. PostgreSQL's index takes entries of up to 2704 bytes, and two of these."""
-
-_HEAD: Final = struct.Struct("<9s27s16s36s1s")
-"""How the encoder begins a record that belongs to a request: the time and the request's id are the two that
-vary, and have one length."""
-_CONSTANT: Final = (b'{"time":"', b'","request_id":"', b'"')
-_TIME: Final = slice(9, 36)
-_ACTOR: Final = b',"actor":{'
 
 _NEAR: Final = timedelta(minutes=1)
 """How far from the end of its chunk a request may have begun, by its id, to be within the chunk's range of
@@ -37,10 +35,45 @@ ids. One that took longer is noted by itself, so that a long download does not w
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND: Final = timedelta(milliseconds=1)
 _TIMED: Final = re.compile(r"([0-9a-f]{8})-([0-9a-f]{4})-.*", re.DOTALL)
-_TIME_LENGTH: Final = len("2026-01-01T00:00:00.000000Z")
+_DAY_ZERO: Final = date(1970, 1, 1).toordinal()
 
-Actor = tuple[str, str]
-"""Name and id."""
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Links:
+    """The chain through the records of a chunk, as it was written down with them.
+
+    With the marks, the first record that was changed can be named.
+    """
+
+    before: bytes
+    """The head before the first record."""
+    head: bytes
+    """The head after the last record."""
+    marks: tuple[bytes, ...]
+    """The first bytes of the head after each record, the last one's too."""
+
+    @classmethod
+    def of(cls, run: Run) -> Self:
+        """Return those of a run."""
+        return cls(
+            before=run.before, head=run.heads[-1], marks=tuple(head[:MARK_BYTES] for head in run.heads)
+        )
+
+    def packed(self) -> bytes:
+        """Return the form in which they are stored."""
+        return b"".join((self.before, self.head, *self.marks))
+
+    @classmethod
+    def unpacked(cls, chain: bytes, count: int) -> Self | None:
+        """Return those of a chunk of so many records, None when they were damaged where they are stored."""
+        if len(chain) != 2 * HEAD_BYTES + count * MARK_BYTES:
+            return None
+        marks = range(2 * HEAD_BYTES, len(chain), MARK_BYTES)
+        return cls(
+            before=chain[:HEAD_BYTES],
+            head=chain[HEAD_BYTES : 2 * HEAD_BYTES],
+            marks=tuple(chain[start : start + MARK_BYTES] for start in marks),
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +82,8 @@ class Chunk:
 
     first: int
     last: int
+    day: int
+    """That of the latest record, as days since 1970."""
     since: str
     until: str
     """Times of the earliest and of the latest record."""
@@ -58,43 +93,81 @@ class Chunk:
     terms: frozenset[str]
     """Ids of actors, and of the requests outside of the range; like all that is looked for, as `noted`."""
     actors: frozenset[Actor]
+    personal: frozenset[bytes]
+    """What the records say of persons, sealed as in the run, each once."""
+    chain: bytes
+    """`Links`, packed."""
     records: bytes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Notes:
+class Entries:
+    """Under what a chunk is found, as `Chunk` has it."""
+
     since: str
     until: str
-    requests: Sequence[bytes]
-    """As JSON has them, without the quotes."""
-    ids: frozenset[str]
-    actors: frozenset[Actor]
+    first_request: str | None
+    last_request: str | None
+    terms: frozenset[str]
+
+    @classmethod
+    def of(cls, notes: Notes) -> Self:
+        """Return those of records."""
+        low, high = _range_at(notes.until)
+        requests = notes.requests
+        near, far = requests, frozenset[bytes]()
+        if requests and not (low <= min(requests) and max(requests) < high):
+            near = [request for request in requests if low <= request < high]
+            far = frozenset(requests).difference(near)
+        ids = {actor.id for actor in notes.actors}
+        return cls(
+            since=_text(notes.since),
+            until=_text(notes.until),
+            first_request=min(near).decode() if near else None,
+            last_request=max(near).decode() if near else None,
+            terms=frozenset(map(noted, ids.union(request.decode() for request in far))),
+        )
 
 
 def chunks(run: Run) -> Iterator[Chunk]:
     """Give the records of a run as chunks. Raise `RecordRefused` when one of them is no audit record."""
     for start in range(0, len(run.bodies), _AT_MOST):
-        yield _chunk(run.part(start, start + _AT_MOST))
+        part = run.part(start, start + _AT_MOST)
+        notes = taken(part)
+        if notes.since.date() == notes.until.date():
+            yield _chunk(part, notes)
+        else:
+            yield from (_chunk(day, taken(day)) for day in _days(part))
 
 
-def _chunk(run: Run) -> Chunk:
-    notes = _glance(run.bodies) or _read(run)
-    low, high = _range_at(notes.until)
-    requests = notes.requests
-    near, far = requests, frozenset[bytes]()
-    if requests and not (low <= min(requests) and max(requests) < high):
-        near = [request for request in requests if low <= request < high]
-        far = frozenset(requests).difference(near)
+def _days(run: Run) -> Iterator[Run]:
+    """Divide a run where a day begins, or where a clock was set back into another: readers rely on it that a
+    chunk's times lie within one day."""
+    start, latest = 0, ""
+    for index, body in enumerate(run.bodies):
+        day = time_of(body)[:_DATE]
+        if day != latest:
+            if index:
+                yield run.part(start, index)
+            start, latest = index, day
+    yield run.part(start, len(run.bodies))
+
+
+def _chunk(run: Run, notes: Notes) -> Chunk:
+    entries = Entries.of(notes)
     lengths = struct.pack(f"<{len(run.bodies)}I", *map(len, run.bodies))
     return Chunk(
         first=run.first,
         last=run.last,
-        since=notes.since,
-        until=notes.until,
-        first_request=min(near).decode() if near else None,
-        last_request=max(near).decode() if near else None,
-        terms=frozenset(map(noted, notes.ids.union(request.decode() for request in far))),
-        actors=frozenset((noted(name), noted(id_)) for name, id_ in notes.actors),
+        day=notes.until.toordinal() - _DAY_ZERO,
+        since=entries.since,
+        until=entries.until,
+        first_request=entries.first_request,
+        last_request=entries.last_request,
+        terms=entries.terms,
+        actors=notes.actors,
+        personal=frozenset(run.personal) - {b""},
+        chain=Links.of(run).packed(),
         # The interpreter's lock is free meanwhile, and what is written to disk twice is a tenth of the size.
         records=zlib.compress(b"".join((lengths, *run.bodies)), _LEVEL),
     )
@@ -129,17 +202,6 @@ def divided(data: bytes, count: int) -> list[bytes]:
     return found
 
 
-def time_of(body: bytes) -> str:
-    """Return the time of a record, without reading all of it if possible; empty when it has none."""
-    if body.startswith(_CONSTANT[0]) and body[_TIME.stop : _TIME.stop + 1] == b'"':
-        return body[_TIME].decode("utf-8", "replace")
-    try:
-        fields = orjson.loads(body)
-    except orjson.JSONDecodeError:
-        return ""
-    return str(fields.get("time", "")) if isinstance(fields, dict) else ""
-
-
 def request_text(request: str) -> str:
     """Return a request's id as chunks have it."""
     return orjson.dumps(request)[1:-1].decode()
@@ -157,15 +219,12 @@ def until_of(request: str) -> tuple[str, str] | None:
         return None
 
 
-def _range_at(until: str) -> tuple[bytes, bytes]:
+def _range_at(until: datetime) -> tuple[bytes, bytes]:
     """Return between which ids a chunk that ends at a time may have its range: from the first, below the
     second. Nothing is between two empty ones."""
     try:
-        if len(until) != _TIME_LENGTH or until[-1] != "Z":
-            return b"", b""
-        end = datetime.fromisoformat(until)
-        return _beginning(end - _NEAR), _beginning(end + _NEAR)
-    except (ValueError, OverflowError):
+        return _beginning(until - _NEAR), _beginning(until + _NEAR)
+    except OverflowError:
         return b"", b""
 
 
@@ -180,72 +239,3 @@ def _beginning(moment: datetime) -> bytes:
 
 def _text(moment: datetime) -> str:
     return moment.replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
-
-
-def _glance(bodies: Sequence[bytes]) -> _Notes | None:
-    """Take notes of records by the places where the encoder puts things; None when they are elsewhere.
-
-    A quote within a JSON string is escaped, so that nobody who is quoted in a record can imitate a member.
-    """
-    try:
-        columns: Iterable[tuple[bytes, ...]] = zip(*map(_HEAD.unpack_from, bodies), strict=True)
-        before, times, between, requests, behind = columns
-        if (set(before), set(between), set(behind)) != tuple({one} for one in _CONSTANT):
-            return None
-        varying = b"".join((*times, *requests))
-        if b'"' in varying or b"\\" in varying:
-            return None
-        # The actor comes last, so there are hardly more of these ends than actors.
-        ends = {body[body.rfind(_ACTOR) :] for body in bodies}
-        ids, actors = _named(orjson.loads(b"{" + end[1:])["actor"] for end in ends if end != b"}")
-        since, until = min(times).decode(), max(times).decode()
-    except (struct.error, ValueError, KeyError, TypeError):
-        return None
-    return _Notes(since=since, until=until, requests=requests, ids=ids, actors=actors)
-
-
-def _read(run: Run) -> _Notes:
-    """Take notes of records by reading them whole. Raise `RecordRefused`."""
-    times: list[str] = []
-    requests: list[bytes] = []
-    who: list[object] = []
-    for seq, body in enumerate(run.bodies, run.first):
-        try:
-            record = orjson.loads(body)
-            texts = record["time"], record["kind"]
-            actor = record.get("actor")
-            _named([actor])
-            others = tuple(map(record.get, ("request_id", "decision", "route")))
-            sound = {str}.issuperset(map(type, texts)) and {str, NoneType}.issuperset(map(type, others))
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            msg = f"record {seq} is not an audit record: {type(error).__name__}"
-            raise RecordRefused(msg) from None
-        if not sound:
-            msg = f"record {seq} is not an audit record: a field is of the wrong kind"
-            raise RecordRefused(msg)
-        times.append(texts[0])
-        who.append(actor)
-        if others[0] is not None:
-            requests.append(orjson.dumps(others[0])[1:-1])
-    ids, actors = _named(who)
-    return _Notes(since=min(times), until=max(times), requests=requests, ids=ids, actors=actors)
-
-
-def _named(who: Iterable[object]) -> tuple[frozenset[str], frozenset[Actor]]:
-    """Return the ids of actors, and the names that go with them. Raise `TypeError`, `KeyError`."""
-    ids: set[str] = set()
-    actors: set[Actor] = set()
-    for actor in who:
-        if actor is None:
-            continue
-        if not isinstance(actor, dict):
-            raise TypeError
-        actor_id, name = actor["id"], actor["name"]
-        if actor_id is None:
-            continue
-        if not isinstance(actor_id, str):
-            raise TypeError
-        ids.add(actor_id)
-        if isinstance(name, str):
-            actors.add((name, actor_id))
-    return frozenset(ids), frozenset(actors)

@@ -1,114 +1,137 @@
-"""One look through the trail: which records of its chunks match, and which of these are the newest."""
+"""One look through the trail: which records of its chunks match, and which of these come first."""
 
-import heapq
-from collections.abc import Iterator, Sequence
-from typing import Final, NamedTuple
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from operator import itemgetter
+from typing import NamedTuple
 
-import orjson
+from gateway.ports import AuditQuery, Place
+from gateway.stores.sql.audit_asked import Asked
+from gateway.stores.sql.audit_notes import time_of
+from gateway.stores.sql.audit_opening import Said, said_of
+from gateway.stores.sql.audit_personal import Part
+from gateway.stores.sql.audit_stored import (
+    PERSONAL,
+    StoredChunk,
+    as_read,
+    commitments,
+    fields_of,
+    gap,
+    stray,
+)
 
-from gateway.ports import AuditQuery
-from gateway.stores.sql.audit_chunk import divided, noted, opened, time_of, unshortened
 
-_MEMBERS: Final = ("decision", "route", "request_id", "kind")
+class Candidate(NamedTuple):
+    """A record that may be wanted."""
 
+    place: Place
+    day: int
+    """Under which what it says of persons is kept."""
+    body: bytes
 
-class StoredChunk(NamedTuple):
-    """A chunk as it is stored."""
+    def fields(self) -> dict[str, object]:
+        """Return what it says itself."""
+        fields = fields_of(self.body) or fields_of(gap(self.place.time)) or {}
+        return {**fields, "writer": self.place.writer, "seq": self.place.seq}
 
-    key: int
-    last: int
-    """Key of its last record; those of the others lie between the two."""
-    until: str
-    records: bytes
+    def parts(self) -> Mapping[str, Part]:
+        """Return where what it says of persons is kept, by subject."""
+        return self.parts_in(fields_of(self.body) or {}) if PERSONAL in self.body else {}
 
-    def keyed(self) -> list[tuple[int, bytes]]:
-        """Return its records with their keys; when it is damaged, one that says so in place of all."""
-        data = opened(self.records)
-        return [(self.last, self._damage())] if data is None else self._keyed(data)
-
-    def _keyed(self, data: bytes) -> list[tuple[int, bytes]]:
-        return list(enumerate(divided(data, self.last - self.key + 1), self.key))
-
-    def _damage(self) -> bytes:
-        attributes = {"unreadable": True, "count": self.last - self.key + 1}
-        gap = {"time": self.until, "kind": "event", "action": "audit.gap", "attributes": attributes}
-        return orjson.dumps(gap)
-
-    def matching(self, look: "Look") -> Iterator[tuple[str, int, bytes]]:
-        """Give time, key and body of the records that are wanted. Damage is shown to everybody."""
-        data = opened(self.records)
-        if data is None:
-            yield self.until, self.last, self._damage()
-        elif look.may_be_in(data):
-            for key, body in self._keyed(data):
-                time = look.time_if_wanted(body)
-                if time is not None:
-                    yield time, key, body
+    def parts_in(self, fields: Mapping[str, object]) -> Mapping[str, Part]:
+        """Return the same, of what it says itself."""
+        return {subject: Part(self.day, text) for subject, text in commitments(fields).items()}
 
 
 class Look:
-    """Goes through chunks, and keeps the newest of the records that match a query.
+    """Goes through chunks in the order that is asked for, and keeps the first of the records that match.
 
-    `ids` are those of the actors that are wanted, as `noted`, None for any.
+    `writers`: their names, by number.
     """
 
-    def __init__(self, query: AuditQuery, ids: frozenset[str] | None) -> None:
+    def __init__(self, query: AuditQuery, asked: Sequence[Asked], writers: Mapping[int, str]) -> None:
         self._query = query
-        self._ids = ids
-        members = [(name, getattr(query, name)) for name in _MEMBERS]
-        self._members = [(name, value) for name, value in members if value is not None]
-        self._texts = [orjson.dumps(value) for _, value in self._members]
-        self._id_texts = [] if ids is None else [_text(value) for value in ids]
-        self._newest: list[tuple[str, int, bytes]] = []
-        """A heap: the oldest of them is the first."""
+        self._asked = [one for one in asked if not one.may_be_apart]
+        self._apart = [one for one in asked if one.may_be_apart]
+        self._writers = writers
+        self._kept: list[Candidate] = []
+        """The first ones, in order."""
 
-    def is_over(self, until: str) -> bool:
-        """Say whether chunks that end at a time, or before, cannot add anything any more."""
-        return len(self._newest) >= self._query.limit and until < self._newest[0][0]
+    @property
+    def first(self) -> Sequence[Candidate]:
+        """The first that were found, in order."""
+        return self._kept
 
-    def into(self, chunks: Sequence[StoredChunk]) -> None:
-        """Look into chunks."""
-        newest, limit = self._newest, self._query.limit
-        for chunk in sorted(chunks, key=lambda chunk: (chunk.until, chunk.key), reverse=True):
-            if self.is_over(chunk.until):
-                break
-            for record in chunk.matching(self):
-                if len(newest) < limit:
-                    heapq.heappush(newest, record)
-                elif record > newest[0]:
-                    heapq.heapreplace(newest, record)
-
-    def newest(self) -> list[tuple[int, bytes]]:
-        """Return key and body of the newest that were found, newest first."""
-        return [(key, body) for _, key, body in sorted(self._newest, reverse=True)]
-
-    def may_be_in(self, data: bytes) -> bool:
-        """Say whether something that is wanted may be in the text of records. Quick, and never wrongly no."""
-        if not all(text in data for text in self._texts):
+    def is_over(self, chunk_since: str, chunk_until: str) -> bool:
+        """Say whether a chunk between two times, and all behind it, cannot add anything any more."""
+        if len(self._kept) < self._query.limit:
             return False
-        return self._ids is None or any(text in data for text in self._id_texts)
+        last = self._kept[-1].place.time
+        return chunk_since > last if self._query.oldest_first else chunk_until < last
 
-    def time_if_wanted(self, body: bytes) -> str | None:
-        """Return the time of a record that is wanted, None of any other."""
-        if not self.may_be_in(body):
-            return None
-        query, time = self._query, time_of(body)
-        if (query.since is not None and time < query.since) or (
-            query.until is not None and time >= query.until
+    def into(self, chunks: Sequence[StoredChunk]) -> Sequence[Candidate]:
+        """Look into chunks, and return those records of which only `decide` can tell, with what is kept apart
+        from them."""
+        undecided: list[Candidate] = []
+        for chunk in chunks:
+            if self.is_over(chunk.since, chunk.until):
+                break
+            text = chunk.text()
+            if text is None:
+                self._keep(self._damage(chunk))
+            elif self._apart:
+                undecided += self._candidates(chunk, text)
+            else:
+                self._keep(self._candidates(chunk, text))
+        return undecided
+
+    def decide(self, undecided: Iterable[Candidate], said: Mapping[Part, Said]) -> None:
+        """Keep those that match together with what is said of persons, by where that is kept."""
+        self._keep(one for one in undecided if self._is_met(one, said))
+
+    def _keep(self, found: Iterable[Candidate]) -> None:
+        kept = sorted((*self._kept, *found), key=itemgetter(0), reverse=not self._query.oldest_first)
+        self._kept = kept[: self._query.limit]
+
+    def _damage(self, chunk: StoredChunk) -> Iterator[Candidate]:
+        """Give what is shown of a damaged chunk: to everybody, whatever is asked for."""
+        found = Candidate(Place(chunk.until, self._writer(chunk), chunk.last), chunk.day, chunk.damage())
+        if self._is_wanted_at(found.place):
+            yield found
+
+    def _candidates(self, chunk: StoredChunk, text: bytes) -> Iterator[Candidate]:
+        """Give the records that match as far as they say themselves."""
+        if not all(one.may_be_in(text) for one in self._asked):
+            return
+        writer = self._writer(chunk)
+        records = list(enumerate(chunk.bodies(text), chunk.first))
+        for one in self._asked:
+            records = one.possible(records)
+        for seq, body in records:
+            found = Candidate(Place(time_of(body) or chunk.until, writer, seq), chunk.day, body)
+            if self._is_wanted_at(found.place) and self._says(found):
+                yield found
+
+    def _writer(self, chunk: StoredChunk) -> str:
+        return self._writers.get(chunk.number) or stray(chunk.number)
+
+    def _is_wanted_at(self, place: Place) -> bool:
+        """Say whether a record that is there would be among the first."""
+        query = self._query
+        if (query.since is not None and place.time < query.since) or (
+            query.until is not None and place.time >= query.until
         ):
-            return None
-        if self._members or self._ids is not None:
-            try:
-                fields = orjson.loads(body)
-                if not all(fields.get(name) == value for name, value in self._members):
-                    return None
-                if self._ids is not None and noted(fields["actor"]["id"]) not in self._ids:
-                    return None
-            except (ValueError, LookupError, TypeError, AttributeError):
-                return None
-        return time
+            return False
+        worst = self._kept[-1].place if len(self._kept) >= query.limit else None
+        older, newer = (query.beyond, worst) if query.oldest_first else (worst, query.beyond)
+        return (older is None or place > older) and (newer is None or place < newer)
 
+    def _says(self, candidate: Candidate) -> bool:
+        if not self._asked:
+            return True
+        fields = candidate.fields()
+        return all(one.is_met_by(fields) for one in self._asked)
 
-def _text(id_: str) -> bytes:
-    """Return what is in the JSON of every record of an actor: the id, or its beginning when it is long."""
-    return orjson.dumps(unshortened(id_))[:-1]
+    def _is_met(self, candidate: Candidate, said: Mapping[Part, Said]) -> bool:
+        fields = candidate.fields()
+        whole = as_read(fields, said_of(candidate.parts_in(fields), said))
+        return all(one.is_met_by(whole) for one in self._apart)

@@ -6,7 +6,7 @@ from typing import Final, Self
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from gateway.ports import AuditUnavailable, StoreUnavailable
+from gateway.ports import AuditUnavailable, SinkAstray, StoreUnavailable
 from gateway.stores.sql import schema
 from gateway.stores.sql.address import PostgresAddress
 from gateway.stores.sql.engine import Engine
@@ -93,6 +93,16 @@ class Database:
         async with self._engine.upgrade() as connection:
             await connection.run_sync(schema.upgrade, self.place)
 
+    async def grant(self, role: str) -> None:
+        """Give another role of a PostgreSQL what a gateway needs, and no more: it adds to the audit trail,
+        and changes and removes nothing of it. Raise `DatabaseUnusable`, `StoreUnavailable`."""
+        await self._engine.grant(role)
+
+    async def wipe(self) -> None:
+        """Have nothing left of deleted rows in the database's files, as far as that is up to us. Raise
+        `StoreUnavailable`."""
+        await self._engine.wipe()
+
     async def close(self) -> None:
         """Close every connection. The database may be used again afterwards; it then reconnects."""
         await self._engine.close()
@@ -101,8 +111,8 @@ class Database:
     def _counting_errors(self) -> Iterator[None]:
         try:
             yield
-        except AuditUnavailable:
-            # From the block, which writes down what it does.
+        except (AuditUnavailable, SinkAstray):
+            # From the block: it writes down what it does, or has looked at what is there.
             raise
         except StoreUnavailable:
             self.errors += 1

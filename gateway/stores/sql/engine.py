@@ -11,6 +11,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 ENGINE: Final = "gateway_engine"
 """Execution option under which an engine lends its connections."""
 
+Value = str | int | bytes
+
 
 class Lock(Enum):
     """What one write transaction at a time does, the others waiting until it has ended.
@@ -22,6 +24,7 @@ class Lock(Enum):
     SCHEMA = 1
     FIRST_SIGNING_KEY = 2
     CHANGES = 3
+    AUDIT_DAYS = 4
 
 
 class Engine(Protocol):
@@ -49,10 +52,34 @@ class Engine(Protocol):
     async def lock(self, connection: AsyncConnection, lock: Lock) -> None:
         """Wait until no other transaction has the lock, and have it until this one ends."""
 
+    async def plan_for_days(self, connection: AsyncConnection) -> None:
+        """Have the statements of this transaction planned day by day, for the values that they are given."""
+
     async def insert_new(
-        self, connection: AsyncConnection, table: Table, rows: Sequence[tuple[str, str | int]]
+        self, connection: AsyncConnection, table: Table, rows: Sequence[tuple[Value, ...]]
     ) -> None:
-        """Insert those rows of two columns that are not there yet, all in one statement."""
+        """Insert those rows, of all columns of a table, that are not there yet, in their order."""
+
+    async def prepare_days(self, connection: AsyncConnection, first: int, last: int) -> None:
+        """Have the audit tables ready for records of some days. To be called under `AUDIT_DAYS`."""
+
+    async def days_before(self, connection: AsyncConnection, before: int) -> Sequence[int]:
+        """Return the days that have something in the audit tables before one, the oldest first.
+
+        To be called under `AUDIT_DAYS`. Raise `RetentionRefused` when they may not be dropped.
+        """
+
+    async def close_days(self, connection: AsyncConnection) -> None:
+        """Let nobody add to any day until the end of the transaction."""
+
+    async def drop_day(self, connection: AsyncConnection, day: int) -> None:
+        """Remove what the audit tables have of a day. To be called under `AUDIT_DAYS`."""
+
+    async def wipe(self) -> None:
+        """Have nothing left of deleted rows in files of the database's own, as far as that is up to us."""
+
+    async def grant(self, role: str) -> None:
+        """Give another role of the database what a gateway needs, and no more. Raise `DatabaseUnusable`."""
 
 
 def engine_of(connection: AsyncConnection) -> Engine:

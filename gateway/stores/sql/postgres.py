@@ -21,10 +21,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
 
 from gateway.ports import StoreUnavailable
+from gateway.stores.sql import postgres_days
 from gateway.stores.sql.address import PostgresAddress
-from gateway.stores.sql.engine import ENGINE, Lock
+from gateway.stores.sql.engine import ENGINE, Lock, Value
 from gateway.stores.sql.faults import DatabaseUnusable, translated
 from gateway.stores.sql.postgres_faults import DRIVER_ERRORS, explained, unconnected
+from gateway.stores.sql.postgres_grant import grant
 from gateway.stores.sql.text import escaped_row
 
 CONNECTIONS: Final = 8
@@ -126,21 +128,54 @@ class Postgres:
         """Wait until no other transaction has the lock, and have it until this one ends."""
         await connection.execute(_LOCK, {"lock": _LOCKS + lock.value})
 
+    async def plan_for_days(self, connection: AsyncConnection) -> None:
+        """Have the statements of this transaction planned day by day, for the values that they are given.
+
+        A plan for any values reads all chunks of a month to find the few of somebody, as does one that takes
+        the days for one piece.
+        """
+        await connection.execute(_PLAN_FOR_DAYS)
+
     async def insert_new(
-        self, connection: AsyncConnection, table: Table, rows: Sequence[tuple[str, str | int]]
+        self, connection: AsyncConnection, table: Table, rows: Sequence[tuple[Value, ...]]
     ) -> None:
-        """Insert those rows of two columns that are not there yet, in their order: of two transactions that
-        insert the same, none then waits for the other while being waited for."""
+        """Insert those rows that are not there yet, all in one statement, in their order: of two transactions
+        that insert the same, none then waits for the other while being waited for."""
         if not rows:
             return
-        names = [column.name for column in table.columns]
-        kinds = ["bigint" if isinstance(column.type, BigInteger) else "text" for column in table.columns]
+        names = ", ".join(table.c.keys())
+        kinds = [column.type.compile(connection.dialect) for column in table.c]
+        arrays = ", ".join(f"${number}::{kind}[]" for number, kind in enumerate(kinds, 1))
         statement = (
-            f"INSERT INTO {table.name} ({', '.join(names)}) "  # noqa: S608 - a table of this program
-            f"SELECT * FROM unnest($1::{kinds[0]}[], $2::{kinds[1]}[]) ON CONFLICT DO NOTHING"
+            f"INSERT INTO {table.name} ({names}) "  # noqa: S608 - a table of this program
+            f"SELECT * FROM unnest({arrays}) ON CONFLICT DO NOTHING"
         )
         columns = zip(*map(escaped_row, rows), strict=True)
         await connection.exec_driver_sql(statement, tuple(map(list, columns)))
+
+    async def prepare_days(self, connection: AsyncConnection, first: int, last: int) -> None:
+        """Make the partitions that are missing."""
+        await postgres_days.prepare(connection, first, last)
+
+    async def days_before(self, connection: AsyncConnection, before: int) -> Sequence[int]:
+        """Return the days of old partitions. Raise `RetentionRefused`."""
+        return await postgres_days.days_before(connection, before)
+
+    async def close_days(self, connection: AsyncConnection) -> None:
+        """Let nobody add to any day until the end of the transaction."""
+        await postgres_days.close_days(connection)
+
+    async def drop_day(self, connection: AsyncConnection, day: int) -> None:
+        """Drop the partitions of a day."""
+        await postgres_days.drop_day(connection, day)
+
+    async def wipe(self) -> None:
+        """Do nothing: the server removes deleted rows from its files when it vacuums them."""
+
+    async def grant(self, role: str) -> None:
+        """Give a role what a gateway needs. Raise `DatabaseUnusable`."""
+        async with self.write() as connection:
+            await grant(connection, self.place, role)
 
     async def _lent(self, stack: AsyncExitStack, engine: AsyncEngine) -> AsyncConnection:
         try:
@@ -211,6 +246,10 @@ class Postgres:
         return f"Postgres({self.place!r})"
 
 
+_PLAN_FOR_DAYS: Final = text(
+    "SELECT set_config('plan_cache_mode', 'force_custom_plan', true), "
+    "set_config('enable_partitionwise_join', 'on', true)"
+)
 _LOCK: Final = text("SELECT pg_advisory_xact_lock(:lock)").bindparams(bindparam("lock", type_=BigInteger))
 
 

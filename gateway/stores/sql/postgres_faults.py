@@ -39,7 +39,7 @@ def explained(place: str, error: DBAPIError) -> UniqueViolation | StoreUnavailab
     if isinstance(cause, _NOT_ALLOWED):
         return DatabaseUnusable(
             f"{place}: {said}: the gateway's role must be allowed to create tables in its schema, "
-            "and to read and write them"
+            "and to read and write them; or the role that owns them runs gateway migrate --grant ROLE"
         )
     return StoreUnavailable(f"{place}: {said}")
 

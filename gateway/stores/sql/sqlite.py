@@ -11,30 +11,34 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Final, cast
 from urllib.parse import unquote_to_bytes
 
 import aiosqlite
 import orjson
-from sqlalchemy import URL, Connection, Table, event
+from sqlalchemy import URL, Connection, LargeBinary, Table, event
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
 
 from gateway.ports import StoreUnavailable
-from gateway.stores.sql.engine import ENGINE, Lock
+from gateway.stores.sql.engine import ENGINE, Lock, Value
 from gateway.stores.sql.faults import DatabaseUnusable, UniqueViolation, translated
 from gateway.stores.sql.filesystem import network_file_system
 from gateway.stores.sql.text import escaped_row
 
 _BUSY_TIMEOUT = 5.0
 """Seconds that a transaction waits for another one, of this process or of a second one."""
+_PAUSES: Final = (0.05, 0.1, 0.2, 0.4)
+"""Seconds between attempts to empty the log."""
 _CONNECTIONS: Final = 8
 _WRITES: Final = "writes"
 _SCHEME: Final = "sqlite:///"
 _UNIQUE: Final = "UNIQUE constraint failed: "
 
+_BY_DAY: Final = ("audit_chunks", "audit_terms", "audit_personal")
+_TRIGGERS: Final = "SELECT name, sql FROM sqlite_master WHERE type = 'trigger' AND tbl_name = 'audit_chunks'"
 _PRAGMAS: Final = (
     # Readers do not block the writer, nor the writer readers.
     "PRAGMA journal_mode = WAL",
@@ -42,8 +46,9 @@ _PRAGMAS: Final = (
     # session that was logged out would live again, a refresh token that was used would be the newest again.
     "PRAGMA synchronous = FULL",
     "PRAGMA foreign_keys = ON",
-    # Values that were deleted or replaced (hashes, sealed keys) do not stay in free pages of the file.
-    "PRAGMA secure_delete = FAST",
+    # What was deleted or replaced (names, hashes, sealed keys) does not stay in free pages of the file: not
+    # even in those that it was moved from when its neighbours went, as it would with FAST.
+    "PRAGMA secure_delete = ON",
     "PRAGMA trusted_schema = OFF",
 )
 
@@ -97,22 +102,80 @@ class Sqlite:
     async def lock(self, connection: AsyncConnection, lock: Lock) -> None:
         """Do nothing: of all write transactions, one runs at a time."""
 
-    async def insert_new(
-        self, connection: AsyncConnection, table: Table, rows: Sequence[tuple[str, str | int]]
-    ) -> None:
-        """Insert those rows of two columns that are not there yet.
+    async def plan_for_days(self, connection: AsyncConnection) -> None:
+        """Do nothing: a table is one piece here."""
 
-        One statement takes them all: with one at a time, SQLite's every step would take the interpreter's
-        lock from the event loop and give it back.
+    async def insert_new(
+        self, connection: AsyncConnection, table: Table, rows: Sequence[tuple[Value, ...]]
+    ) -> None:
+        """Insert those rows that are not there yet.
+
+        One statement takes them all, unless there are bytes among them, which JSON does not have: with one at
+        a time, SQLite's every step takes the interpreter's lock from the event loop and gives it back.
         """
         if not rows:
             return
-        statement = (
-            f"INSERT INTO {table.name} ({', '.join(table.c.keys())}) "  # noqa: S608 - a table of this program
-            "SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]') FROM json_each(?) "
-            "WHERE true ON CONFLICT DO NOTHING"
+        names, given = table.c.keys(), list(map(escaped_row, rows))
+        # A table of this program.
+        into = f"INSERT INTO {table.name} ({', '.join(names)})"
+        if any(isinstance(column.type, LargeBinary) for column in table.c):
+            one = f"{into} VALUES ({', '.join('?' * len(names))}) ON CONFLICT DO NOTHING"
+            await connection.exec_driver_sql(one, given)
+            return
+        values = ", ".join(f"json_extract(value, '$[{index}]')" for index in range(len(names)))
+        every = f"{into} SELECT {values} FROM json_each(?) WHERE true ON CONFLICT DO NOTHING"  # noqa: S608 - as above
+        await connection.exec_driver_sql(every, (orjson.dumps(given).decode(),))
+
+    async def prepare_days(self, connection: AsyncConnection, first: int, last: int) -> None:
+        """Do nothing: all days are in one table."""
+
+    async def days_before(self, connection: AsyncConnection, before: int) -> Sequence[int]:
+        """Return the days before one that have records."""
+        rows = await connection.exec_driver_sql(
+            "SELECT DISTINCT day FROM audit_chunks WHERE day < ? ORDER BY day", (before,)
         )
-        await connection.exec_driver_sql(statement, (orjson.dumps(list(map(escaped_row, rows))).decode(),))
+        return rows.scalars().all()
+
+    async def close_days(self, connection: AsyncConnection) -> None:
+        """Do nothing: of all write transactions, one runs at a time."""
+
+    async def drop_day(self, connection: AsyncConnection, day: int) -> None:
+        """Delete the rows of a day; the triggers that refuse it are away until the end of the transaction."""
+        triggers = (await connection.exec_driver_sql(_TRIGGERS)).all()
+        for trigger in triggers:
+            await connection.exec_driver_sql(f"DROP TRIGGER {trigger.name}")
+        # Pages of records are many, and what they say of persons is sealed: not all are written once more.
+        await connection.exec_driver_sql("PRAGMA secure_delete = FAST")
+        try:
+            for table in _BY_DAY:
+                await connection.exec_driver_sql(f"DELETE FROM {table} WHERE day = ?", (day,))  # noqa: S608 - a table of this program
+        finally:
+            await connection.exec_driver_sql("PRAGMA secure_delete = ON")
+        for trigger in triggers:
+            await connection.exec_driver_sql(trigger.sql)
+
+    async def wipe(self) -> None:
+        """Empty the write-ahead log, which has pages as they were before rows were deleted. Somebody who
+        reads all that time may need it: then it is written over by what comes, and emptied at the end."""
+        with translated(self.place, self._explain):
+            async with self._reader.connect() as connection:
+                raw = await connection.get_raw_connection()
+                driver = cast("aiosqlite.Connection", raw.driver_connection)
+                # Nothing of this is part of a transaction: there is none before the first statement. Whoever
+                # waits for readers holds up writers, so it is tried for moments only.
+                await driver.execute_fetchall("PRAGMA busy_timeout = 50")
+                try:
+                    for pause in _PAUSES:
+                        ((is_busy, *_),) = await driver.execute_fetchall("PRAGMA wal_checkpoint(TRUNCATE)")
+                        if not is_busy:
+                            break
+                        await asyncio.sleep(pause)
+                finally:
+                    await driver.execute_fetchall(f"PRAGMA busy_timeout = {_BUSY_TIMEOUT * 1000:.0f}")
+
+    async def grant(self, role: str) -> None:
+        """Raise `DatabaseUnusable`: whoever may write the file may write all of it."""
+        raise DatabaseUnusable(f"{self.place}: there is no role {role}, for SQLite has none: use PostgreSQL")
 
     async def _prepare(self) -> None:
         if not self._prepared:

@@ -10,6 +10,8 @@ from typing import Final
 
 from sqlalchemy import Dialect, String, TypeDecorator
 
+from gateway.ports import StoreUnavailable
+
 _MARK: Final = "\ufdd0"
 """A noncharacter of Unicode, which is no part of any text that is meant to be read."""
 _REFUSED: Final = re.compile("[\0\ud800-\udfff\ufdd0]")
@@ -21,10 +23,9 @@ def escaped(text: str) -> str:
     return text if _REFUSED.search(text) is None else _REFUSED.sub(_escape, text)
 
 
-def escaped_row(row: tuple[str, str | int]) -> tuple[str, str | int]:
+def escaped_row(row: tuple[str | int | bytes, ...]) -> tuple[str | int | bytes, ...]:
     """Return a row for a statement that knows nothing of columns, and so escapes nothing by itself."""
-    first, second = row
-    return escaped(first), escaped(second) if isinstance(second, str) else second
+    return tuple(escaped(value) if isinstance(value, str) else value for value in row)
 
 
 def unescaped(text: str) -> str:
@@ -52,5 +53,10 @@ class Text(TypeDecorator[str]):
         return None if value is None else escaped(value)
 
     def process_result_value(self, value: str | None, _: Dialect) -> str | None:
-        """Return a kept value as it was given."""
-        return None if value is None else unescaped(value)
+        """Return a kept value as it was given. Raise `StoreUnavailable` for what is no text: SQLite keeps
+        anything in any column, and no gateway has written it."""
+        if value is None:
+            return None
+        if not isinstance(value, str):
+            raise StoreUnavailable(f"a column of text holds {type(value).__name__}: somebody changed it")
+        return unescaped(value)

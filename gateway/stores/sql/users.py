@@ -2,14 +2,15 @@
 
 from collections.abc import Collection, Mapping, Sequence
 
-from sqlalchemy import ColumnElement, Row, insert, select, update
+from sqlalchemy import Column, ColumnElement, Row, delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.model import canonical_name
-from gateway.ports import BeforeCommit, StoreUnavailable, Taken, User
+from gateway.ports import BeforeCommit, ChangeKind, StoreUnavailable, Taken, User
+from gateway.stores.sql.changes import announce
 from gateway.stores.sql.database import Database
 from gateway.stores.sql.faults import UniqueViolation
-from gateway.stores.sql.tables import user_roles, users
+from gateway.stores.sql.tables import api_keys, sessions, user_roles, users
 
 _FIELDS = {"users.username_key": "username", "users.email_key": "email"}
 
@@ -66,12 +67,42 @@ class SqlUserStore:
             roles = await roles_of(connection)
         return [_user(row, roles.get(row.id, frozenset())) for row in rows]
 
+    async def delete(self, id: str, *, at: float, before_commit: BeforeCommit | None = None) -> bool:
+        """Remove an account with its sessions and keys, and announce the end of all of them; False when there
+        is none. Raise `StoreUnavailable`, and what `before_commit` raises."""
+        async with self._database.write() as connection:
+            # The account comes first: of two that work on what it owns, one waits here, and holds none.
+            # Raising the epoch locks it, and gives the number below which every token of it is dead.
+            epoch = await connection.scalar(
+                update(users).where(users.c.id == id).values(epoch=users.c.epoch + 1).returning(users.c.epoch)
+            )
+            if epoch is None:
+                return False
+            ended = await _removed(connection, sessions.c.id, sessions.c.user_id == id)
+            revoked = await _removed(connection, api_keys.c.id, api_keys.c.owner_id == id)
+            await connection.execute(delete(user_roles).where(user_roles.c.user_id == id))
+            await connection.execute(delete(users).where(users.c.id == id))
+            if before_commit is not None:
+                await before_commit()
+            await announce(connection, ChangeKind.SESSION_REVOKED, *ended, at=at)
+            await announce(connection, ChangeKind.KEY_REVOKED, *revoked, at=at)
+            await announce(connection, ChangeKind.USER_CHANGED, id, at=at, epoch=epoch)
+            return True
+
     async def _find(self, condition: ColumnElement[bool]) -> User | None:
         async with self._database.read() as connection:
             row = (await connection.execute(select(users).where(condition))).one_or_none()
             # Asked even when there is no account, so that finding none takes no less time.
             roles = await roles_of(connection, [] if row is None else [row.id])
         return None if row is None else _user(row, roles.get(row.id, frozenset()))
+
+
+async def _removed(
+    connection: AsyncConnection, id_column: Column[str], condition: ColumnElement[bool]
+) -> Sequence[str]:
+    """Remove the rows that meet a condition, and return their ids."""
+    table = id_column.table
+    return sorted(await connection.scalars(delete(table).where(condition).returning(id_column)))
 
 
 async def roles_of(

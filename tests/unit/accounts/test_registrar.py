@@ -42,7 +42,8 @@ async def test_an_account_is_stored_and_recorded(house: House) -> None:
     (event,) = house.events.kept
     assert (event.kind, event.actor) == (EventKind.USER_CREATED, OPERATOR)
     assert (event.request_id, event.source_ip, event.user_agent) == ("r-1", "203.0.113.7", "agent")
-    assert event.attributes == {"user": user.id, "username": "Ada", "roles": ["customer"]}
+    assert event.attributes == {"user": user.id, "roles": ["customer"]}
+    assert (event.subject, event.personal) == (user.id, {"username": "Ada"})
 
 
 async def test_who_registers_is_the_actor_and_not_verified(house: House) -> None:

@@ -170,7 +170,9 @@ async def test_a_failed_login_is_recorded_without_what_was_typed(house: House) -
     assert known.kind is unknown.kind is EventKind.LOGIN_FAILED
     assert known.actor is unknown.actor is None
     assert known.reason is Reason.CREDENTIALS_INVALID
-    assert known.attributes == {"known": True, "user": account.id, "username": "Ada", "disabled": False}
+    assert known.attributes == {"known": True, "user": account.id, "disabled": False}
+    assert (known.subject, known.personal) == (account.id, {"username": "Ada"})
+    assert (unknown.subject, unknown.personal) == (None, {})
     assert unknown.attributes == {"known": False}
     assert "hunter2" not in repr(house.events.kept)
 

@@ -182,7 +182,9 @@ async def test_a_token_that_was_never_issued_ends_the_session() -> None:
 async def test_a_token_of_another_key_changes_nothing() -> None:
     client = await begun()
     forged = mint_refresh_token(client.row.id, 0, b"x" * 32)
-    assert isinstance(await client.sessions.renew(forged, RULES), Dead)
+    refused = await client.sessions.renew(forged, RULES)
+    assert isinstance(refused, Dead)
+    assert refused.user_id is None
     assert generation_of(await client.present(0)) == 1
 
 
@@ -206,7 +208,9 @@ async def test_another_master_secret_opens_nothing() -> None:
 async def test_an_idle_session_ends() -> None:
     client = await begun()
     client.clock.time += RULES.refresh_idle
-    assert isinstance(await client.present(0), Dead)
+    ended = await client.present(0)
+    assert isinstance(ended, Dead)
+    assert ended.user_id == client.row.user_id
     assert client.row.counter == 0
 
 

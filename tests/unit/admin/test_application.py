@@ -104,6 +104,18 @@ async def test_metrics_are_text_that_nobody_stores(
     assert (await client.head("/metrics")).status == 200
 
 
+async def test_answers_that_have_no_record_are_counted(
+    aiohttp_client: AiohttpClient, readiness: Readiness
+) -> None:
+    state = state_of({families.UNRECORDED: {"interim": 3}})
+    client = await aiohttp_client(operators(readiness, state))
+    await client.get("/healthz")
+    await client.get("/nothing")
+    text = await (await client.get("/metrics")).text()
+    assert 'gateway_unrecorded_total{what="operators"} 2.0' in text
+    assert 'gateway_unrecorded_total{what="interim"} 3.0' in text
+
+
 async def test_metrics_are_openmetrics_for_whom_accepts_them(
     aiohttp_client: AiohttpClient, readiness: Readiness
 ) -> None:

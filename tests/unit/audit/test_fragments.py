@@ -19,26 +19,27 @@ def _members(fragment: str) -> object:
 
 def test_fragments_are_members_of_an_object() -> None:
     made = Fragments()
-    assert _members(made.identity(KEY)) == {
-        "x": 0,
-        "authn": "keys",
-        "actor": {"id": "key_1", "kind": "api_key", "name": 'a"b'},
-    }
-    assert _members(made.actor(KEY)) == {"x": 0, "actor": {"id": "key_1", "kind": "api_key", "name": 'a"b'}}
+    known = made.introduction(KEY)
+    actor = {"id": "key_1", "kind": "api_key", "name": 'a"b'}
+    assert _members(known.decided) == {"x": 0, "authn": "keys", "actor": actor}
+    assert _members(known.actor) == {"x": 0, "actor": actor}
+    assert _members(known.credentials) == {"x": 0, "authn": "keys"}
     assert _members(made.route("GET", ROUTE)) == {"x": 0, "action": "GET /r", "route": "r", "upstream": "u"}
 
 
 def test_the_same_question_gets_the_same_text_and_a_changed_one_another() -> None:
     made = Fragments()
-    assert made.identity(KEY) is made.identity(KEY)
-    assert made.identity(KEY) == made.identity(replace(KEY))
+    assert made.introduction(KEY) is made.introduction(KEY)
+    assert made.introduction(KEY).decided == made.introduction(replace(KEY)).decided
     for changed in (
         replace(KEY, name="c"),
         replace(KEY, roles=frozenset({"x"})),
         replace(KEY, session="s"),
         replace(KEY, authn="other"),
+        replace(KEY, scope_limit=frozenset({"a:read"})),
+        replace(KEY, subject="usr_1"),
     ):
-        assert made.identity(changed) != made.identity(KEY)
+        assert made.introduction(changed).decided != made.introduction(KEY).decided
     assert made.permit("GET", ROUTE, "1") is made.permit("GET", ROUTE, "1")
     assert made.permit("GET", ROUTE, "1") != made.permit("HEAD", ROUTE, "1")
     assert made.permit("GET", ROUTE, "1") != made.permit("GET", ROUTE, "2")
@@ -49,17 +50,31 @@ def test_nobody_is_taken_for_somebody_whose_place_in_memory_they_have_got() -> N
     made = Fragments()
     for number in range(3 * fragments._KEPT):
         # Each is gone when the next one is made, but for those that are kept.
-        assert f'"key_{number}"' in made.actor(replace(KEY, id=f"key_{number}"))
+        assert f'"key_{number}"' in made.introduction(replace(KEY, id=f"key_{number}")).actor
 
 
 def test_nobody_says_nothing() -> None:
-    assert Fragments().identity(ANONYMOUS) == ""
-    assert Fragments().actor(ANONYMOUS) == ""
+    nobody = Fragments().introduction(ANONYMOUS)
+    assert (nobody.decided, nobody.actor, nobody.subject) == ("", "", None)
+
+
+def test_a_person_is_named_by_id_alone() -> None:
+    known = Fragments().introduction(replace(KEY, subject="usr_1", scope_limit=frozenset({"b", "a"})))
+    assert known.subject == "usr_1"
+    assert _members(known.actor) == {"x": 0, "actor": {"id": "key_1", "kind": "api_key"}}
+    assert known.confined == {"credential.scopes": ["a", "b"]}
+    assert known.decided.endswith(known.actor)
+    assert _members(known.decided) == {
+        "x": 0,
+        "authn": "keys",
+        "attributes": {"credential.scopes": ["a", "b"]},
+        "actor": {"id": "key_1", "kind": "api_key"},
+    }
 
 
 def test_there_are_never_more_than_so_many() -> None:
     made = Fragments()
     people = [replace(KEY, id=f"key_{number}") for number in range(fragments._KEPT + 10)]
     for person in people:
-        made.actor(person)
-    assert len(made._identities) == 10
+        made.introduction(person)
+    assert len(made._introductions) == 10

@@ -234,3 +234,40 @@ def test_a_database_that_is_none_is_one_sentence(settings: Settings, tmp_path: P
     broken = settings.model_copy(update={"database_url": f"sqlite:///{tmp_path}/policies.yaml"})
     with pytest.raises(StartRefused, match="not a database"):
         users.list_all(broken, output="text")
+
+
+def test_a_user_is_deleted_and_what_is_left_is_erased_by_id(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    create(settings, monkeypatch)
+    made = printed(capsys)
+    assert users.delete(settings, "ADA", erase=False, output="json") == 0
+    assert printed(capsys) == {"id": made["id"], "username": "ada", "state": "deleted", "erased": False}
+    assert users.list_all(settings, output="json") == 0
+    assert printed(capsys) == []
+    assert users.delete(settings, "ada", erase=True, output="text") == 1
+    assert "is erased by its id" in capsys.readouterr().err
+    assert users.delete(settings, made["id"], erase=True, output="json") == 0
+    assert printed(capsys) == {
+        "id": made["id"],
+        "username": None,
+        "state": "deleted before",
+        "erased": True,
+    }
+
+
+def test_an_erasure_that_fails_says_what_is_left_to_do(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from gateway.ports import StoreUnavailable
+    from gateway.stores.sql import SqlErasure
+
+    async def fail(_self: SqlErasure, _subject: str, *, at: float) -> None:
+        raise StoreUnavailable("the database went away")
+
+    create(settings, monkeypatch)
+    made = printed(capsys)
+    monkeypatch.setattr(SqlErasure, "erase", fail)
+    assert users.delete(settings, "ada", erase=True, output="text") == 1
+    said = capsys.readouterr().err
+    assert f"the database went away; `gateway users delete {made['id']} --erase` does that" in said

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from support.certificates import Authority
 
+from gateway.audit import Redaction
 from gateway.config import Loaded, Severity, load_configuration
 
 CONTRACT = Path(__file__).parents[2] / "golden" / "config" / "contract"
@@ -58,7 +59,6 @@ def test_the_example_loads_without_its_unsupported_parts(tmp_path: Path) -> None
         "networks: [office]",
         "block:",
         "limits: [{limit: 10/min, per: client_ip}",
-        "audit:",
         "mfa:",
         "mode:",
         "encrypt_response:",
@@ -86,3 +86,5 @@ def test_the_example_loads_without_its_unsupported_parts(tmp_path: Path) -> None
         "feed",
         "old",
     }
+    hidden = loaded.snapshot.recording.redaction
+    assert hidden == Redaction(masked=frozenset({"query.token", "header.x-customer-id"}), visible=3)

@@ -40,7 +40,6 @@ def test_a_key_of_a_route_that_is_not_enforced_is_refused(
     "text",
     [
         "grants:\n  - {role: support, from: [gateway], when: {claims.groups: {has: helpdesk}}}\n",
-        "audit: {mask: {fields: [query.token], visible: 3}}\n",
     ],
 )
 def test_a_section_that_is_not_enforced_is_refused(load: Load, policies: str, text: str) -> None:

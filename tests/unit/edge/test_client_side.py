@@ -46,6 +46,10 @@ class Wire(BaseProtocol):
         self.written = Written()
         self.transport = self.written
         self.ends = False
+        self.interim = 0
+
+    def note_interim(self) -> None:
+        self.interim += 1
 
 
 class Client:
@@ -195,6 +199,7 @@ async def test_an_interim_response_goes_out_at_once_and_before_the_answer_only()
     before = client.text
     client.side.interim(103, b"Late", [])
     assert client.text == before
+    assert client.wire.interim == 2
 
 
 async def test_http_1_0_knows_no_interim_responses() -> None:

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from aiohttp import StreamReader
 from aiohttp.base_protocol import BaseProtocol
+from support.auditing import auditor_on
 from support.heads import HEAD, head_for
 
-from gateway.audit import Auditor
 from gateway.config import Current, load_configuration
 from gateway.edge import own
 from gateway.edge.client_side import ClientSide
@@ -97,7 +97,7 @@ async def test_an_answer_that_cannot_be_written_down_is_logged_as_what_is_sent_i
     enforcer = Enforcer(
         current=Current(snapshot),
         stages=Stages(authenticators={}, counters=MemoryCounters(clock)),
-        auditor=Auditor(spool, clock),
+        auditor=auditor_on(spool, clock),
         metrics=Metrics(),
     )
 

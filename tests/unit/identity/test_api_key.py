@@ -213,8 +213,25 @@ async def test_a_known_key_still_expires() -> None:
     assert isinstance(principal, Principal)
     assert principal.expires_at == START + 0.5
     desk.clock.time += 0.5
-    assert "has expired" in why(await desk.ask())
+    answer = await desk.ask()
+    assert "has expired" in why(answer)
+    assert isinstance(answer, Rejected)
+    assert answer.subject == principal.subject
     assert len(desk.table.asked) == 1
+
+
+@pytest.mark.parametrize(
+    ("changes", "is_proved"),
+    [({"revoked_at": START}, True), ({"owner_active": False}, True), ({"secret_hash": b"\x00" * 32}, False)],
+)
+async def test_whose_a_bad_key_is_counts_only_when_it_is_that_key(
+    changes: dict[str, object], is_proved: bool
+) -> None:
+    desk = Desk()
+    desk.change(**changes)
+    answer = await desk.ask()
+    assert isinstance(answer, Rejected)
+    assert (answer.subject is not None) is is_proved
 
 
 async def test_a_store_that_is_down_is_not_a_bad_key() -> None:

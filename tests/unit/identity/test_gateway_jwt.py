@@ -68,6 +68,24 @@ async def test_a_known_token_still_expires() -> None:
 
 
 @pytest.mark.parametrize("known", [False, True])
+async def test_whose_a_token_was_is_known_when_the_gateway_has_signed_it(known: bool) -> None:
+    world = await open_world()
+    token = world.token()
+    if known:
+        assert isinstance(await world.authenticator.identify(bearer(token)), Principal)
+    world.revocations.sessions.add("ses_1")
+    ended = await world.authenticator.identify(bearer(token))
+    world.clock.time = START + 605
+    expired = await world.authenticator.identify(bearer(token))
+    for answer in (ended, expired):
+        assert isinstance(answer, Rejected)
+        assert answer.subject == "usr_1"
+    forged = await world.authenticator.identify(bearer(token[:-8] + "AAAAAAAA"))
+    assert isinstance(forged, Rejected)
+    assert forged.subject is None
+
+
+@pytest.mark.parametrize("known", [False, True])
 async def test_an_ended_session_ends_its_tokens(known: bool) -> None:
     world = await open_world()
     head = bearer(world.token())

@@ -132,6 +132,12 @@ def test_a_429_is_counted_for_each_limit_that_refused_and_no_other(metrics: Metr
     assert series(metrics.state(), families.LIMIT_REFUSALS) == {("b",): 1, ("c",): 1}
 
 
+def test_a_refusal_for_want_of_an_attribute_is_counted_by_route(metrics: Metrics) -> None:
+    metrics.decided(Refusal(head=HEAD, reason=Reason.DENIED, route=ROUTE, broken=True))
+    metrics.decided(Refusal(head=HEAD, reason=Reason.DENIED, route=ROUTE))
+    assert series(metrics.state(), families.BROKEN_CONDITIONS) == {(ROUTE.id,): 1}
+
+
 def test_what_is_kept_elsewhere_is_read_when_somebody_looks(metrics: Metrics) -> None:
     asked: list[str] = []
     metrics.watch(families.IN_FLIGHT, lambda: len(asked))

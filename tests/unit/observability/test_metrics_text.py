@@ -110,6 +110,7 @@ def test_no_label_could_name_somebody() -> None:
     labels = {label for family in FAMILIES.values() for label in family.all_labels}
     assert labels == {
         "worker",
+        "what",
         "route",
         "upstream",
         "target",
@@ -123,6 +124,7 @@ def test_no_label_could_name_somebody() -> None:
         "result",
         "limit",
         "action",
+        "outlet",
         "version",
         "python",
         "revision",

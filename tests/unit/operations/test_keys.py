@@ -83,11 +83,11 @@ async def test_a_key_is_shown_once_and_only_its_hash_is_kept(
     assert (event.kind, event.actor) == (EventKind.KEY_CREATED, OPERATOR)
     assert event.attributes == {
         "key": made.key.id,
-        "name": "nightly",
         "owner": owner.id,
         "scopes": ["orders:read"],
         "expires_at": int(house.clock.time + 3600),
     }
+    assert (event.subject, event.personal) == (owner.id, {"name": "nightly"})
     assert made.text not in repr(house.events.kept)
 
 
@@ -163,7 +163,8 @@ async def test_a_revoked_key_is_announced_and_recorded(
     assert (change.kind, change.subject) == (ChangeKind.KEY_REVOKED, made.key.id)
     event = house.events.kept[-1]
     assert event.kind is EventKind.KEY_REVOKED
-    assert event.attributes == {"key": made.key.id, "name": "nightly", "owner": owner.id}
+    assert event.attributes == {"key": made.key.id, "owner": owner.id}
+    assert (event.subject, event.personal) == (owner.id, {"name": "nightly"})
     again = await revoke(house, keys, made.key.id)
     assert isinstance(again, AccountRefusal)
     assert again.reason is Reason.CONFLICT

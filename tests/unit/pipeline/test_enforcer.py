@@ -6,12 +6,15 @@ import uuid
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import pytest
+from support.auditing import HASH_KEY, SEALER, auditor_on
 from support.heads import head_for
 
-from gateway.audit import Auditor
-from gateway.config import Current, Snapshot, load_configuration
+from gateway.audit import decode, keyed_hash
+from gateway.config import Current, Recorded, Snapshot, load_configuration
+from gateway.crypto import open_parts
 from gateway.identity import ABSENT, Answer, Authenticator, Rejected
 from gateway.model import (
     ANONYMOUS,
@@ -31,7 +34,8 @@ from gateway.model import (
 )
 from gateway.observability import Metrics, families
 from gateway.pipeline import Enforcer, OwnRoute, Stages
-from gateway.ports import StoreUnavailable, SystemClock
+from gateway.pipeline.recorded import recorded_of
+from gateway.ports import StoredRecord, StoreUnavailable, SystemClock
 from gateway.stores.memory import MemoryCounters
 from gateway.stores.spool import SpoolWriter, UnshippedSpool
 
@@ -126,14 +130,19 @@ def enforcer(snapshot: Snapshot, spool: SpoolWriter, tokens: Scripted, metrics: 
     return Enforcer(
         current=Current(snapshot),
         stages=Stages(authenticators={"gateway": tokens}, counters=MemoryCounters(clock)),
-        auditor=Auditor(spool, clock),
+        auditor=auditor_on(spool, clock),
         metrics=metrics,
     )
 
 
 def written(tmp_path: Path) -> list[bytes]:
     unshipped = UnshippedSpool(tmp_path / "spool")
-    return [record.body for writer in unshipped.writers() for record in unshipped.read(writer, after=0)]
+    return [
+        body
+        for writer in unshipped.writers()
+        for run in unshipped.read(writer, after=0)
+        for body in run.bodies
+    ]
 
 
 async def test_a_permit_is_on_disk_when_it_is_handed_out(enforcer: Enforcer, tmp_path: Path) -> None:
@@ -242,7 +251,7 @@ async def test_a_connection_that_cannot_be_trusted_any_more_ends_also_when_a_sto
     enforcer = Enforcer(
         current=Current(snapshot),
         stages=Stages(authenticators={}, counters=Away(clock)),
-        auditor=Auditor(spool, clock),
+        auditor=auditor_on(spool, clock),
         metrics=metrics,
     )
     refusal = await enforcer.refuse(Refusal(head=head("/x"), reason=Reason.METHOD_NOT_ALLOWED, close=True))
@@ -290,6 +299,208 @@ async def test_an_answer_of_the_gateway_is_recorded_with_its_status_and_no_upstr
     state = metrics.state()
     assert state[families.RESPONSES.name] == {"gone\x1f4xx": [1]}
     assert state[families.EXCHANGES.name] == {}
+
+
+LOOKING = """\
+version: 1
+scopes: {a:read: A}
+roles: {reader: {scopes: [a:read]}}
+authenticators: {gateway: {kind: gateway_jwt}, keys: {kind: api_key, header: x-api-key}}
+defaults: {authn: [gateway, keys]}
+audit: {mask: {fields: [query.token, claims.email], visible: 2}, hash: [header.x-customer]}
+deny:
+  - {id: evil, when: {header.x-evil: {is: "yes"}, client.ip: {is: 198.51.100.7}}}
+  - {id: unverified, routes: [a], when: {claims.verified: {is: false}}}
+  - {id: no-keys, routes: [a], when: {authn.kind: {is: api_key}}}
+routes:
+  - id: a
+    match: {methods: [GET], path: "/a/{id}"}
+    upstream: s
+    require: [a:read]
+    when: {query.q: {is: "yes"}, path.id: {is: "1"}, time: {during: always}}
+  - id: cookies
+    match: {methods: [GET], path: /cookies}
+    upstream: s
+    require: authenticated
+    when: {any_of: [{header.cookie: {present: true}}, {header.x-api-key: {present: true}}]}
+  - id: tidy
+    match: {methods: [GET], path: /tidy}
+    upstream: s
+    require: authenticated
+    when:
+      query.access_token: {present: false}
+      header.x-session-token: {present: false}
+      any_of: [{query.page: {present: false}}, {query.page: {is: "1"}}, {query.page: {same_as: query.same}}]
+      claims.email: {present: true}
+  - {id: open, match: {methods: [GET], path: /open}, upstream: s, authn: public, because: For tests}
+schedules: {always: {days: mon-sun, from: "00:00", to: "24:00", timezone: UTC}}
+"""
+
+
+@pytest.fixture
+def looking(tmp_path: Path, spool: SpoolWriter, tokens: Scripted, metrics: Metrics) -> Enforcer:
+    """A gateway whose conditions look at what only some requests have."""
+    (tmp_path / "policies.yaml").write_text(LOOKING)
+    (tmp_path / "upstreams.yaml").write_text(UPSTREAMS)
+    loaded = load_configuration(tmp_path / "policies.yaml", tmp_path / "upstreams.yaml", environ={})
+    assert loaded.snapshot is not None, loaded.findings
+    keys = Scripted(ABSENT)
+    return Enforcer(
+        current=Current(loaded.snapshot),
+        stages=Stages(
+            authenticators={"gateway": tokens, "keys": keys}, counters=MemoryCounters(SystemClock())
+        ),
+        auditor=auditor_on(spool),
+        metrics=metrics,
+    )
+
+
+def attributes(tmp_path: Path) -> list[dict[str, object]]:
+    """What the records say besides their own fields, as a reader finds it."""
+    unshipped = UnshippedSpool(tmp_path / "spool")
+    found = []
+    for writer in unshipped.writers():
+        for run in unshipped.read(writer, after=0):
+            for body, sealed in zip(run.bodies, run.personal, strict=True):
+                parts = {part.subject: part.fields for part in open_parts(SEALER, sealed)}
+                stored = StoredRecord(writer="w", seq=1, body=body, personal=json.dumps(parts).encode())
+                found.append(decode(stored)["attributes"])
+    return cast("list[dict[str, object]]", found)
+
+
+async def test_what_conditions_look_at_is_recorded_null_where_the_request_has_none(
+    looking: Enforcer, tokens: Scripted, tmp_path: Path
+) -> None:
+    claims = {"verified": True, "email": "walt@example.com", "other": 1}
+    tokens.answer = replace(WALT, roles=frozenset({"reader"}), claims=claims, subject="usr_1")
+    request = head("/a/1?q=yes&token=abcdef", x_customer="4711")
+    await looking.decide(request)
+    (found,) = attributes(tmp_path)
+    assert found == {
+        "header.x-evil": None,
+        "header.x-customer": keyed_hash(HASH_KEY, "4711"),
+        "query.q": "yes",
+        "claims.verified": True,
+        "claims.email": "wa***",
+        "authn.kind": "gateway_jwt",
+    }
+    (record,) = map(json.loads, written(tmp_path))
+    assert record["path"] == "/a/1?q=***&token=ab***"
+    assert record["attributes"] == {"authn.kind": "gateway_jwt"}
+
+
+async def test_of_a_caller_whom_nobody_knows_only_the_request_is_recorded(
+    looking: Enforcer, tokens: Scripted, tmp_path: Path
+) -> None:
+    tokens.answer = ABSENT
+    for path in ("/a/1", "/open", "/nowhere"):
+        await looking.decide(head(path))
+    request = {"header.x-evil": None, "header.x-customer": None}
+    assert attributes(tmp_path) == [{**request, "query.q": None}, request, request]
+
+
+async def test_of_a_credential_that_a_condition_looks_at_only_its_presence_is_recorded(
+    looking: Enforcer, tmp_path: Path
+) -> None:
+    await looking.decide(head("/cookies", cookie="sid=secret"))
+    (found,) = attributes(tmp_path)
+    assert (found["header.cookie"], found["header.x-api-key"]) == ("***", None)
+    assert "secret" not in json.dumps(found)
+
+
+async def test_of_what_is_only_asked_to_be_there_the_value_is_not_recorded(
+    looking: Enforcer, tokens: Scripted, tmp_path: Path
+) -> None:
+    """A rule against credentials in the query must not be what puts them into the trail."""
+    tokens.answer = replace(WALT, claims={"email": "walt@example.com"}, subject="usr_1")
+    sent = head("/tidy?access_token=hunter2&page=2&same=3", x_session_token="hunter2")
+    decision, _ = await looking.decide(sent)
+    assert isinstance(decision, Refusal)
+    (found,) = attributes(tmp_path)
+    assert (found["query.access_token"], found["header.x-session-token"]) == ("***", "***")
+    # What is compared as well is needed to decide again; what is listed is shown as the list says.
+    assert (found["query.page"], found["query.same"]) == ("2", "3")
+    assert found["claims.email"] == "wa***"
+    assert "hunter2" not in json.dumps(found)
+    await looking.decide(head("/tidy"))
+    assert attributes(tmp_path)[1]["query.access_token"] is None
+
+
+async def test_whence_a_credential_came_that_has_ended_is_said_of_its_owner(
+    enforcer: Enforcer, tokens: Scripted, tmp_path: Path
+) -> None:
+    tokens.answer = Rejected("key_1 is revoked", subject="usr_1")
+    decided = [await enforcer.decide(head("/closed")) for _ in range(4)]
+    decision, _ = decided[-1]
+    assert isinstance(decision, Refusal)
+    assert decision.reason is Reason.RATE_EXCEEDED
+    admitted = await enforcer.admit_own(head("/gateway/v1/auth/me"), ME, [tokens])
+    assert isinstance(admitted, Refusal)
+    await enforcer.record_own(
+        admitted.head or head("/"),
+        route=ME,
+        principal=ANONYMOUS,
+        status=429,
+        refusal=replace(admitted, subject="usr_1"),
+    )
+    *refused, unasked, own = map(json.loads, written(tmp_path))
+    for record in (*refused, own):
+        assert set(record["personal"]) == {"usr_1"}
+        assert "source_ip" not in record
+    # An address that has spent its limit is not even asked for a credential.
+    assert unasked["source_ip"] == "192.0.2.1"
+
+
+async def test_who_is_refused_on_the_way_to_an_own_endpoint_is_recorded(
+    enforcer: Enforcer, tmp_path: Path
+) -> None:
+    refusal = Refusal(head=head("/gateway/v1/auth/me"), reason=Reason.RATE_EXCEEDED, principal=WALT)
+    await enforcer.record_own(
+        head("/gateway/v1/auth/me"), route=ME, principal=ANONYMOUS, status=429, refusal=refusal
+    )
+    (record,) = map(json.loads, written(tmp_path))
+    assert record["actor"] == {"id": "usr_1", "kind": "user", "name": "walt"}
+
+
+async def test_a_decision_by_a_missing_attribute_is_recorded_and_counted_as_broken(
+    looking: Enforcer, tokens: Scripted, tmp_path: Path, metrics: Metrics
+) -> None:
+    reader = replace(WALT, roles=frozenset({"reader"}), claims={})
+    tokens.answer = reader
+    await looking.decide(head("/a/1?q=yes"))  # claims.verified is missing: the deny rule holds.
+    tokens.answer = replace(reader, claims={"verified": True})
+    await looking.decide(head("/a/1"))  # query.q is missing: the route's condition does not hold.
+    tokens.answer = replace(reader, claims={"verified": False})
+    await looking.decide(head("/a/1"))
+    await looking.decide(head("/open"))  # x-evil is missing, and the address is another one.
+    first, second, third, fourth = attributes(tmp_path)
+    assert (first["broken"], second["broken"]) == (True, True)
+    assert "broken" not in third
+    assert "broken" not in fourth
+    assert metrics.state()[families.BROKEN_CONDITIONS.name] == {"a": [2]}
+
+
+async def test_a_rule_that_guards_everything_is_broken_by_what_is_missing_too(
+    looking: Enforcer, tmp_path: Path
+) -> None:
+    evil = replace(head("/open"), client="198.51.100.7")
+    decision, _ = await looking.decide(evil)
+    assert isinstance(decision, Refusal)
+    assert (decision.reason, decision.broken) == (Reason.DENIED, True)
+    admitted = await looking.admit_own(evil, ME, [])
+    assert isinstance(admitted, Refusal)
+    await looking.record_own(evil, route=ME, principal=ANONYMOUS, status=403, refusal=admitted)
+    for found in attributes(tmp_path):
+        assert found == {"header.x-evil": None, "header.x-customer": None, "broken": True}
+
+
+async def test_where_no_condition_looks_at_anything_nothing_is_read(enforcer: Enforcer) -> None:
+    snapshot = enforcer.snapshot
+    assert snapshot.records_attributes  # The deny rule looks at a field of the header.
+    assert not snapshot.plans["open"].recorded.caller
+    plain = replace(snapshot, recorded=Recorded(), plans={})
+    assert not plain.records_attributes
+    assert recorded_of(Refusal(head=head("/"), reason=Reason.NO_ROUTE), plain) == {}
 
 
 async def test_a_preflight_is_recorded_and_counted_under_the_route_it_asks_for(

@@ -13,11 +13,11 @@ def rule(bench: Any, tree: object) -> DenyRule:
     return DenyRule(id="r", routes=None, condition=condition)
 
 
-def test_a_deny_rule_matches_when_it_is_true_or_unknown(bench: Any, facts: Any) -> None:
+def test_a_deny_rule_says_whether_it_is_true_or_unknown(bench: Any, facts: Any) -> None:
     blocked = rule(bench, {"client.ip": {"in_network": "blocked"}})
-    assert blocked.matches(facts(client="198.51.100.7"))
-    assert blocked.matches(facts(client="?"))
-    assert not blocked.matches(facts(client="192.0.2.1"))
+    assert blocked.truth(facts(client="198.51.100.7")) is True
+    assert blocked.truth(facts(client="?")) is None
+    assert blocked.truth(facts(client="192.0.2.1")) is False
     assert blocked.rule == "r policies.yaml:0"
 
 
@@ -25,8 +25,8 @@ def test_a_deny_rule_on_claims_is_false_for_principals_without_claims(
     bench: Any, facts: Any, by_key: Any
 ) -> None:
     unverified = rule(bench, {"claims.email_verified": {"is": False}})
-    assert not unverified.matches(by_key)
-    assert unverified.matches(facts())
+    assert unverified.truth(by_key) is False
+    assert unverified.truth(facts()) is not False
 
 
 @pytest.mark.parametrize(

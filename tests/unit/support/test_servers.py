@@ -179,8 +179,12 @@ time.sleep(60)
 
 @pytest.mark.parametrize(
     ("signum", "before"),
-    [(signal.SIGINT, ()), (signal.SIGKILL, ()), (signal.SIGKILL, ("pause",)), (signal.SIGKILL, ("fork",))],
-    ids=["interrupted", "killed", "killed with stalled servers", "killed, but not a child"],
+    [
+        pytest.param(signal.SIGINT, (), id="interrupted"),
+        pytest.param(signal.SIGKILL, (), id="killed", marks=pytest.mark.slow),
+        pytest.param(signal.SIGKILL, ("pause",), id="killed with stalled servers"),
+        pytest.param(signal.SIGKILL, ("fork",), id="killed, but not a child", marks=pytest.mark.slow),
+    ],
 )
 def test_servers_end_with_the_tests_however_those_end(
     signum: signal.Signals, before: tuple[str, ...]

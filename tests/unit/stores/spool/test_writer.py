@@ -12,10 +12,13 @@ from typing import Any
 
 import pytest
 
-from gateway.ports import AuditUnavailable, Durability, Run
-from gateway.stores.spool import SpoolBacklog, SpoolWriter
+from gateway.crypto import beginning, link
+from gateway.ports import AuditUnavailable, Damage, Durability
+from gateway.stores.spool import ExaminedSpool, SpoolBacklog, SpoolWriter
+from gateway.stores.spool.form import MAX_BODY
+from gateway.stores.spool.frame import PREFIX_SIZE
 from gateway.stores.spool.log import Log
-from gateway.stores.spool.segment import MAX_BODY
+from gateway.stores.spool.segment import HEADER_SIZE, name_of
 
 WAITING = [Durability.PROCESS, Durability.POWER]
 
@@ -34,11 +37,20 @@ def _available(spool: SpoolWriter) -> bool:
 
 def _on_disk(root: Path, spool: SpoolWriter) -> list[bytes]:
     log, bodies, after = Log(root / spool.writer, dead=True), list[bytes](), 0
+    head = beginning(spool.writer)
     while run := log.read(after=after, limit=100):
         assert run.lost == 0
+        assert run.before == head
+        for number, (body, written) in enumerate(zip(run.bodies, run.heads, strict=True), run.first):
+            head = link(head, number, body)
+            assert written == head
         bodies += run.bodies
         after = run.last
     return bodies
+
+
+def _damage(root: Path, spool: SpoolWriter) -> list[Damage]:
+    return [found for found in ExaminedSpool(root).examine(spool.writer) if isinstance(found, Damage)]
 
 
 async def test_a_record_is_on_the_disk_once_the_flush_is_done(spool: SpoolWriter, tmp_path: Path) -> None:
@@ -193,7 +205,7 @@ class Disk:
         return written
 
 
-@pytest.mark.parametrize("room", [0, 1, 15, 16, 17, 60, 115, 116, 117, 200])
+@pytest.mark.parametrize("room", [0, 1, PREFIX_SIZE - 1, PREFIX_SIZE, 60, 155, 156, 157, 300])
 async def test_a_full_disk_fails_everybody_who_waits_and_leaves_no_torn_frame(
     spool: SpoolWriter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, room: int
 ) -> None:
@@ -216,7 +228,7 @@ async def test_a_full_disk_fails_everybody_who_waits_and_leaves_no_torn_frame(
     assert _on_disk(tmp_path, spool) == [b"before"]
     # Still no room: the probe says so, and nothing is left of it.
     spool._probe_at = 0.0
-    disk.room = 100
+    disk.room = HEADER_SIZE + 50
     assert not _available(spool)
     assert len(list((tmp_path / spool.writer).iterdir())) == 1
     # Room again: the numbers that were given out are not given out again, and nothing counts as lost.
@@ -227,18 +239,23 @@ async def test_a_full_disk_fails_everybody_who_waits_and_leaves_no_torn_frame(
     assert spool.append(b"after") == 5
     await spool.flushed()
     log = Log(tmp_path / spool.writer, dead=False)
-    writer = spool.writer
-    assert log.read(after=0, limit=9) == Run(writer=writer, first=1, bodies=(b"before",))
-    assert log.read(after=1, limit=9) == Run(writer=writer, first=5, bodies=(b"after",))
+    first, second = log.read(after=0, limit=9), log.read(after=1, limit=9)
+    assert first is not None
+    assert second is not None
+    assert (first.first, first.bodies) == (1, (b"before",))
+    assert (second.first, second.bodies, second.lost) == (5, (b"after",), 0)
+    assert second.before == first.heads[-1], "what could not be written leaves no trace in the chain"
+    assert second.heads == (link(second.before, 5, b"after"),)
+    assert not _damage(tmp_path, spool)
 
 
-async def test_frames_that_cannot_be_cut_off_stay_at_the_end_of_a_segment(
+async def test_nothing_is_written_behind_frames_that_cannot_be_cut_off(
     spool: SpoolWriter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     disk = Disk(monkeypatch)
     spool.append(b"before")
     await spool.flushed()
-    disk.room = 50
+    disk.room = PREFIX_SIZE + 30
 
     def stuck(descriptor: int, size: int) -> None:
         raise OSError(5, "Input/output error")
@@ -249,12 +266,78 @@ async def test_frames_that_cannot_be_cut_off_stay_at_the_end_of_a_segment(
         spool.append(b"z" * 200)
         with pytest.raises(AuditUnavailable):
             await spool.flushed()
-    disk.room, spool._probe_at = None, 0.0
+        disk.room, spool._probe_at = None, 0.0
+        assert not _available(spool)
+        # Should the process die now, record 2 is whole. Nobody was told, so it does no harm.
+        assert _on_disk(tmp_path, spool) == [b"before", b"y" * 20]
+    spool._probe_at = 0.0
     assert _available(spool)
     assert spool.append(b"after") == 4
     await spool.flushed()
-    # Record 2 was written whole before the disk was full. Nobody was told, so it does no harm.
-    assert _on_disk(tmp_path, spool) == [b"before", b"y" * 20, b"after"]
+    assert _on_disk(tmp_path, spool) == [b"before", b"after"]
+    assert not _damage(tmp_path, spool)
+
+
+async def test_what_is_sealed_is_written_with_its_record(spool: SpoolWriter, tmp_path: Path) -> None:
+    spool.append(b"one", b"\x00sealed")
+    spool.append(b"two")
+    await spool.flushed()
+    run = Log(tmp_path / spool.writer, dead=True).read(after=0, limit=9)
+    assert run is not None
+    assert (run.bodies, run.personal) == ((b"one", b"two"), (b"\x00sealed", b""))
+    # The chain covers the record alone: what is sealed can go.
+    assert run.heads[0] == link(beginning(spool.writer), 1, b"one")
+    with pytest.raises(ValueError, match="longer than"):
+        spool.append(b"three", bytes(MAX_BODY + 1))
+
+
+async def test_whoever_writes_seldom_turns_to_a_new_segment_in_time(
+    spool: SpoolWriter, tmp_path: Path
+) -> None:
+    backlog = SpoolBacklog(tmp_path, own=spool.writer, recent=spool.recent)
+    directory = tmp_path / spool.writer
+    assert not spool.roll_if_older(-1), "there is nothing in it"
+    spool.append(b"one", b"sealed")
+    assert not spool.roll_if_older(-1), "it is not written yet"
+    await spool.flushed()
+    assert not spool.roll_if_older(3600)
+    assert spool.roll_if_older(-1)
+    assert not spool.roll_if_older(-1)
+    assert sorted(path.name for path in directory.iterdir()) == [name_of(1), name_of(2)]
+    assert not backlog.release(spool.writer, upto=1)
+    assert [path.name for path in directory.iterdir()] == [name_of(2)]
+    while spool._syncing is not None:
+        await asyncio.sleep(0.001)
+    open_files = [Path(f"/proc/self/fd/{name}") for name in os.listdir("/proc/self/fd")]  # noqa: PTH208 - one vanishes
+    assert not [path for path in open_files if path.is_symlink() and name_of(1) in str(path.readlink())]
+    spool.append(b"two")
+    await spool.flushed()
+    run = backlog.read(spool.writer, after=1, limit=9)
+    assert run is not None
+    assert run.before == link(beginning(spool.writer), 1, b"one")
+    # Shipped before it turns: nobody looks again, and it goes all the same.
+    assert not backlog.release(spool.writer, upto=2)
+    assert [path.name for path in directory.iterdir()] == [name_of(2)]
+    assert spool.roll_if_older(-1)
+    assert [path.name for path in directory.iterdir()] == [name_of(3)]
+    assert not _damage(tmp_path, spool)
+
+
+async def test_a_log_that_takes_nothing_does_not_turn_to_a_new_segment(
+    spool: SpoolWriter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spool.append(b"one")
+    await spool.flushed()
+    with monkeypatch.context() as patch:
+        Disk(patch).room = 10
+        assert not spool.roll_if_older(-1), "there is no room for another"
+        spool.append(b"two")
+        with pytest.raises(AuditUnavailable):
+            await spool.flushed()
+    assert not spool.roll_if_older(-1)
+    assert [path.name for path in (tmp_path / spool.writer).iterdir()] == [name_of(1)]
+    spool.close()
+    assert not spool.roll_if_older(-1)
 
 
 async def test_a_segment_that_cannot_be_made_does_not_end_the_one_at_hand(
@@ -379,7 +462,56 @@ def test_the_limit_on_the_size_of_files_is_met_without_a_real_disk_that_is_full(
         found += len(run.bodies)
         after = run.last
     assert found == acknowledged
+    assert all(not isinstance(one, Damage) for one in ExaminedSpool(tmp_path).examine(writer))
     backlog.close()
+
+
+def test_the_kernel_s_own_failing_sync_is_met(tmp_path: Path) -> None:
+    """The fifth `fdatasync` of the process fails in the kernel's place, as it does when a disk breaks."""
+    strace = shutil.which("strace")
+    if strace is None or not _may_trace(strace):
+        pytest.skip("strace is not here, or may not trace")
+    script = """
+        import asyncio, sys
+        from pathlib import Path
+        from gateway.ports import AuditUnavailable, Durability
+        from gateway.stores.spool import SpoolWriter
+
+        async def main():
+            spool = SpoolWriter.open(Path(sys.argv[1]), durability=Durability.POWER)
+            for number in range(12):
+                try:
+                    seq = spool.append(b"%d" % number)
+                    await spool.flushed()
+                    print("durable", seq)
+                except AuditUnavailable as error:
+                    print("refused", number, error)
+                    spool._probe_at = 0.0
+
+        asyncio.run(main())
+    """
+    inject = ["-f", "-qq", "-e", "trace=fdatasync", "-e", "inject=fdatasync:error=EIO:when=5"]
+    done = subprocess.run(
+        [strace, *inject, sys.executable, "-c", textwrap.dedent(script), str(tmp_path)],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    said = [line for line in done.stdout.splitlines() if line.startswith(("durable", "refused"))]
+    refused = "refused 4 cannot sync the audit spool: Input/output error"
+    assert said == [refused if number == 5 else f"durable {number}" for number in range(1, 13)]
+    backlog = SpoolBacklog(tmp_path, own=None)
+    (writer,) = backlog.writers()
+    run = backlog.read(writer, after=0, limit=99)
+    assert run is not None
+    assert run.bodies == tuple(b"%d" % number for number in range(12))
+    assert all(not isinstance(one, Damage) for one in ExaminedSpool(tmp_path).examine(writer))
+    backlog.close()
+
+
+def _may_trace(strace: str) -> bool:
+    tried = subprocess.run([strace, "-qq", "-e", "trace=none", "true"], capture_output=True, check=False)
+    return tried.returncode == 0
 
 
 async def test_a_spool_that_somebody_removed_takes_nothing_more(spool: SpoolWriter, tmp_path: Path) -> None:

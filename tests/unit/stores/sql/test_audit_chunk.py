@@ -6,10 +6,13 @@ import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support.shipped import run_of
 
-from gateway.ports import Run
-from gateway.stores.sql import audit_chunk
-from gateway.stores.sql.audit_chunk import chunks, divided, opened, time_of, until_of
+from gateway.crypto import HEAD_BYTES
+from gateway.ports import RecordRefused, Run
+from gateway.stores.sql import audit_notes
+from gateway.stores.sql.audit_chunk import MARK_BYTES, Links, chunks, divided, opened, until_of
+from gateway.stores.sql.audit_notes import Actor, taken, time_of
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
@@ -19,6 +22,7 @@ HOSTILE = st.one_of(
         ['"', "\\", '"}', '\\"}', ',"actor":{', '","actor":{"id":"x","name":"y"}}', '","request_id":"', "}"]
     ),
 )
+_ORDER = ("path", "attributes", "actor", "personal")
 
 
 def _time(after: timedelta = timedelta()) -> str:
@@ -36,7 +40,7 @@ def _body(number: int, after: timedelta = timedelta(), **fields: object) -> byte
 
 
 def _run(*bodies: bytes) -> Run:
-    return Run(writer="w", first=1, bodies=bodies)
+    return run_of(bodies)
 
 
 @given(
@@ -44,7 +48,9 @@ def _run(*bodies: bytes) -> Run:
         st.fixed_dictionaries(
             {"path": HOSTILE, "attributes": st.dictionaries(HOSTILE, HOSTILE, max_size=2)},
             optional={
-                "actor": st.none() | st.fixed_dictionaries({"id": HOSTILE, "kind": HOSTILE, "name": HOSTILE})
+                "actor": st.none()
+                | st.fixed_dictionaries({"id": HOSTILE, "kind": HOSTILE}, optional={"name": HOSTILE}),
+                "personal": st.dictionaries(HOSTILE, HOSTILE, min_size=1, max_size=2),
             },
         ),
         min_size=1,
@@ -52,17 +58,19 @@ def _run(*bodies: bytes) -> Run:
     )
 )
 def test_a_glance_sees_what_reading_would(records: list[dict[str, object]]) -> None:
-    run = _run(*(_body(number, timedelta(), **record) for number, record in enumerate(records)))
-    glanced, read = audit_chunk._glance(run.bodies), audit_chunk._read(run)
+    # In the order of the encoder.
+    ordered = [{name: record[name] for name in _ORDER if name in record} for record in records]
+    run = _run(*(_body(number, timedelta(), **record) for number, record in enumerate(ordered)))
+    glanced, read = audit_notes._glance(run.bodies), audit_notes._read(run)
     if glanced is not None:
-        assert (glanced.since, glanced.until, list(glanced.requests), glanced.ids, glanced.actors) == (
-            *(read.since, read.until, read.requests, read.ids, read.actors),
+        assert (glanced.since, glanced.until, list(glanced.requests), glanced.actors) == (
+            *(read.since, read.until, read.requests, read.actors),
         )
 
 
 def test_records_of_requests_are_not_read_whole() -> None:
     actor = {"id": "usr_1", "kind": "user", "name": 'a}"lice'}
-    assert audit_chunk._glance([_body(1, actor=actor), _body(2)]) is not None
+    assert audit_notes._glance([_body(1, actor=actor), _body(2)]) is not None
 
 
 @pytest.mark.parametrize(
@@ -80,7 +88,67 @@ def test_records_of_requests_are_not_read_whole() -> None:
     ],
 )
 def test_what_looks_otherwise_is_read_whole(odd: bytes) -> None:
-    assert audit_chunk._glance([_body(1), odd]) is None
+    assert audit_notes._glance([_body(1), odd]) is None
+
+
+def test_an_actor_without_a_name_has_it_in_what_the_record_commits_to() -> None:
+    actor = {"id": "key_1", "kind": "api_key"}
+    bodies = (
+        _body(1, actor=actor, personal={"usr_1": "c1", "usr_2": "c2"}),
+        _body(2, actor=actor, personal={"usr_1": "c1"}),
+        _body(3, actor={"id": "cli_1", "kind": "client", "name": "billing"}, personal={"usr_3": "c3"}),
+    )
+    notes = taken(_run(*bodies))
+    assert notes == audit_notes._glance(bodies)
+    assert notes.actors == {
+        Actor("key_1", commitment="c1"),
+        Actor("key_1", commitment="c2"),
+        Actor("cli_1", "billing"),
+    }
+
+
+@pytest.mark.parametrize("count", [1, 2, 1024])
+def test_the_chain_of_a_chunk_comes_back_unless_it_was_cut(count: int) -> None:
+    run = _run(*(_body(number) for number in range(count)))
+    (chunk,) = chunks(run)
+    links = Links.unpacked(chunk.chain, count)
+    assert links == Links(
+        before=run.before, head=run.heads[-1], marks=tuple(head[:MARK_BYTES] for head in run.heads)
+    )
+    assert links.packed() == chunk.chain
+    assert len(chunk.chain) == 2 * HEAD_BYTES + count * MARK_BYTES
+    assert Links.unpacked(chunk.chain[:-1], count) is None
+    assert Links.unpacked(chunk.chain, count + 1) is None
+
+
+def test_what_is_said_of_persons_is_in_a_chunk_once() -> None:
+    bodies = [_body(number) for number in range(4)]
+    (chunk,) = chunks(run_of(bodies, personal=[b"", b"one", b"two", b"one"]))
+    assert chunk.personal == {b"one", b"two"}
+
+
+@given(st.lists(st.integers(0, 4), min_size=1, max_size=8))
+def test_the_records_of_a_chunk_are_of_one_day(days: list[int]) -> None:
+    bodies = [
+        orjson.dumps({"time": _time(timedelta(days=day, milliseconds=number)), "kind": "event"})
+        for number, day in enumerate(days)
+    ]
+    made = list(chunks(_run(*bodies)))
+    assert [one for chunk in made for one in range(chunk.first, chunk.last + 1)] == list(
+        range(1, len(days) + 1)
+    )
+    for chunk in made:
+        assert {20454 + day for day in days[chunk.first - 1 : chunk.last]} == {chunk.day}
+        assert chunk.since[:10] == chunk.until[:10]
+
+
+@pytest.mark.parametrize(
+    "time", ["", "t", "2026-01-01T00:00:00Z", "2026-13-01T00:00:00.000000Z", "0000-01-01T00:00:00.000000Z", 5]
+)
+def test_what_has_no_time_is_no_record(time: object) -> None:
+    odd = orjson.dumps({"time": time, "request_id": _request(1), "kind": "event"})
+    with pytest.raises(RecordRefused, match="record 2 is not an audit record"):
+        list(chunks(_run(_body(1), odd)))
 
 
 def test_all_bytes_come_back() -> None:

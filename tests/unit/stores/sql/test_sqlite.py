@@ -1,6 +1,7 @@
 """One SQLite file, as the gateway opens it."""
 
 import os
+import random
 import signal
 import sqlite3
 import stat
@@ -11,10 +12,13 @@ from pathlib import Path
 from urllib.parse import quote
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import insert, text
 
-from gateway.ports import StoreUnavailable
-from gateway.stores.sql import Database, DatabaseUnusable, sqlite
+from gateway.ports import StoreUnavailable, User
+from gateway.stores.sql import Database, DatabaseUnusable, SqlErasure, SqlUserStore, sqlite
+from gateway.stores.sql.engine import engine_of
+from gateway.stores.sql.tables import users
+from gateway.stores.sql.users import _columns
 
 INSERT = text("INSERT INTO settings VALUES (:name, :value)")
 NAMES = text("SELECT name FROM settings ORDER BY name")
@@ -105,12 +109,59 @@ async def test_a_network_file_system_is_refused(path: Path, monkeypatch: pytest.
 
 @pytest.mark.parametrize(
     ("pragma", "value"),
-    [("journal_mode", "wal"), ("synchronous", 2), ("foreign_keys", 1), ("secure_delete", 2)],
+    [("journal_mode", "wal"), ("synchronous", 2), ("foreign_keys", 1), ("secure_delete", 1)],
 )
 async def test_every_connection_is_set_up(database: Database, pragma: str, value: object) -> None:
     async with database.read() as one, database.read() as other:
         for connection in (one, other):
             assert await connection.scalar(text(f"PRAGMA {pragma}")) == value
+
+
+async def test_of_who_is_erased_nothing_is_left_in_any_byte_of_the_files(
+    database: Database, path: Path
+) -> None:
+    """Rows are moved between pages when their neighbours come and go, and must leave nothing where they were."""
+    people = [
+        User(
+            id=f"usr_{random.getrandbits(96):024x}",
+            username=f"canary{number:04}x",
+            email=f"mail{number:04}x@example.com",
+            password_hash="h" * 120,
+            roles=frozenset({"reader"}),
+            epoch=0,
+            created_at=1.0,
+            verified_at=None,
+        )
+        for number in range(300)
+    ]
+    for first in range(0, len(people), 10):
+        async with database.write() as connection:
+            await connection.execute(insert(users), list(map(_columns, people[first : first + 10])))
+    store = SqlUserStore(database)
+    for person in people[:150]:
+        assert await store.delete(person.id, at=2.0)
+    await SqlErasure(database).erase(people[0].id, at=2.0)
+    files = b"".join(file.read_bytes() for file in path.parent.iterdir())
+    left = [each.username for each in people if f"{each.username}".encode() in files]
+    assert left == [each.username for each in people[150:]]
+    assert [each for each in people[:150] if str(each.email).encode() in files] == []
+
+
+async def test_days_that_are_dropped_do_not_change_how_others_are_deleted(database: Database) -> None:
+    async with database.write() as connection:
+        await engine_of(connection).drop_day(connection, 0)
+        assert await connection.scalar(text("PRAGMA secure_delete")) == 1
+
+
+async def test_the_log_is_emptied_beside_those_who_read(database: Database, path: Path) -> None:
+    await _insert(database, "a")
+    async with database.read() as reader:
+        await reader.scalars(NAMES)
+        await _insert(database, "b")
+        await database.wipe()
+    await database.wipe()
+    assert (path.parent / "gateway.db-wal").stat().st_size == 0
+    assert await _names(database) == ["a", "b"]
 
 
 async def test_a_write_holds_the_write_lock_from_its_first_statement(database: Database, path: Path) -> None:

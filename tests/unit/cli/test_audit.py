@@ -1,19 +1,21 @@
-"""`gateway audit list` and `tail`: on an empty directory, beside a process that lives, after one that was killed."""
+"""`gateway audit`: on an empty directory, beside a process that lives, after one that was killed."""
 
 import asyncio
 import json
 import re
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from gateway.assembly import open_stores
-from gateway.audit import FIELDS, Auditor, Deliverer, encode, timestamp
+from gateway.audit import encode, timestamp
 from gateway.cli import audit
-from gateway.model import Event, EventKind, Principal, PrincipalKind
-from gateway.operations import list_records, note_reading, tail
-from gateway.ports import AuditQuery, AuditUnavailable, Position, StoredRecord, SystemClock
+from gateway.cli.main import app
+from gateway.model import RECORD_FIELDS, Event, EventKind, Principal, PrincipalKind
+from gateway.ports import SystemClock
 from gateway.settings import Settings
 from gateway.stores.spool import SpoolWriter
 
@@ -27,7 +29,7 @@ def settings(tmp_path: Path) -> Settings:
     return Settings.model_validate({"data_dir": tmp_path / "data"})
 
 
-def _write(settings: Settings, *records: dict[str, object]) -> None:
+def _write(settings: Settings, *records: Mapping[str, object]) -> None:
     """Write records as a process does that is killed afterwards."""
 
     async def story() -> None:
@@ -62,7 +64,7 @@ def test_what_nobody_has_shipped_yet_is_listed_newest_first_with_all_fields(
     assert audit.list_(settings, output="json", limit=3) == 0
     found = _json(capsys)
     assert [record["status"] for record in found] == [4, 3, 2]
-    assert all(tuple(record) == FIELDS for record in found)
+    assert all(tuple(record) == RECORD_FIELDS for record in found)
 
 
 def test_reading_is_recorded_with_what_was_asked_for(
@@ -77,9 +79,9 @@ def test_reading_is_recorded_with_what_was_asked_for(
     assert isinstance(record["actor"], dict)
     assert record["actor"]["kind"] == "operator"
     assert record["attributes"] == {
-        "follow": False,
+        "command": "list",
         "since": "1970-01-01T00:00:00.000000Z",
-        "actor": "alice",
+        "filter": "actor:***",
         "limit": 50,
         "records": 1,
     }
@@ -126,7 +128,7 @@ def test_the_trail_can_be_read_when_nothing_can_be_recorded(
     async def story() -> None:
         async with open_stores(settings) as stores:
             await stores.events.event(Event(kind=EventKind.LOGIN, actor=ALICE))
-            await Deliverer(stores.backlog, stores.sink, stores.events).drain()
+            await stores.audit.deliverer().drain()
 
     asyncio.run(story())
     shutil.rmtree(settings.data_dir / "spool")
@@ -174,7 +176,12 @@ def test_nothing_that_a_client_sent_steers_the_terminal(
         ({"decision": "maybe"}, "--decision: 'maybe' is not one of allow, deny"),
         ({"kind": "decisions"}, "--kind: 'decisions' is not one of decision, completion, event"),
         ({"limit": 0}, "--limit: 0 is not between 1 and"),
-        ({"limit": 10**9}, "narrow the search"),
+        ({"limit": 10**9}, "everything with `gateway audit export`"),
+        ({"words": ["deny"]}, "'deny' is not FIELD:VALUE"),
+        ({"words": ["--actr", "alice"]}, "--actr is no option of this command"),
+        ({"words": ["since:1h"], "since": "2h"}, "since: is given twice"),
+        ({"cursor": "next"}, "--cursor: 'next' is not where a page ended"),
+        ({"request_id": "x", "kind": "y"}, "--kind: 'y' is not one of"),
     ],
 )
 def test_an_option_that_is_not_clear_is_one_sentence(
@@ -214,53 +221,106 @@ def test_a_duration_is_taken_back_from_now(settings: Settings, capsys: pytest.Ca
         assert len(_json(capsys)) == count
 
 
-class Trail:
-    """A trail in memory."""
-
-    def __init__(self, *seqs: int) -> None:
-        self.records = [self.record(seq) for seq in seqs]
-
-    @staticmethod
-    def record(seq: int) -> StoredRecord:
-        return StoredRecord(writer="w", seq=seq, body=encode({"time": f"{seq:03}", "kind": "event"}))
-
-    async def find(self, query: AuditQuery) -> list[StoredRecord]:
-        return self.records[::-1][: query.limit]
-
-    async def end(self) -> Position:
-        return {"w": self.records[-1].seq} if self.records else {}
-
-    async def after(self, position: Position, *, limit: int) -> list[StoredRecord]:
-        return [record for record in self.records if record.seq > position.get("w", 0)][:limit]
-
-
-async def test_following_begins_with_the_last_few_and_goes_on_with_what_comes() -> None:
-    trail = Trail(*range(1, 31))
-    following = tail(trail, last=3)
-    seen = [(await anext(following))["seq"] for _ in range(3)]
-    trail.records += [Trail.record(31), Trail.record(32)]
-    seen += [(await anext(following))["seq"] for _ in range(2)]
-    trail.records.append(Trail.record(33))
-    async with asyncio.timeout(1.0):
-        seen.append((await anext(following))["seq"])
-    assert seen == [28, 29, 30, 31, 32, 33]
+def test_a_filter_and_options_are_asked_for_together(
+    settings: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _write(
+        settings,
+        {"decision": "deny", "route": "orders", "status": 429},
+        {"decision": "deny", "route": "orders-item", "status": 503},
+        {"decision": "allow", "route": "orders"},
+    )
+    for words, options, found in (
+        (["decision:deny"], {}, [503, 429]),
+        (["decision:deny", "status:>=500"], {}, [503]),
+        (["decision:deny status:<500"], {}, [429]),
+        (["-route:orders"], {"decision": "deny"}, [503]),
+        (["route:orders*", "kind:decision"], {"limit": 2}, [None, 503]),
+        (['route:"orders*"'], {}, []),
+    ):
+        assert audit.list_(settings, words, output="json", **options) == 0
+        assert [record["status"] for record in _json(capsys) if record["kind"] == "decision"] == found
 
 
-async def test_a_look_at_the_end_does_not_follow() -> None:
-    assert [record["seq"] async for record in tail(Trail(1, 2), last=5, follow=False)] == [1, 2]
-    assert [record["seq"] async for record in tail(Trail(1, 2), last=0, follow=False)] == []
-    assert [record["seq"] for record in await list_records(Trail(1, 2), AuditQuery(limit=1))] == [2]
+def test_a_page_says_how_to_go_on_and_the_last_one_does_not(
+    settings: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    times = [f"2026-01-01T00:00:0{number}.000000Z" for number in range(5)]
+    _write(settings, *({"time": time} for time in times))
+    seen, cursor = list[str](), None
+    for _ in range(3):
+        assert audit.list_(settings, kind="decision", limit=2, cursor=cursor) == 0
+        _, *rows = capsys.readouterr().out.splitlines()
+        seen += [row.split()[0] for row in rows if row.startswith("2026")]
+        more = re.fullmatch(r"There are more: --cursor (\S+)", rows[-1])
+        cursor = None if more is None else more[1]
+    assert seen == times[::-1]
+    assert cursor is None
 
 
-async def test_a_reading_that_cannot_be_recorded_is_told(tmp_path: Path) -> None:
-    class Full:
-        async def event(self, event: Event) -> None:
-            raise AuditUnavailable("no space")
+def test_a_cursor_can_be_made_of_a_record(settings: Settings, capsys: pytest.CaptureFixture[str]) -> None:
+    _write(settings, *({"status": number} for number in range(3)))
+    assert audit.list_(settings, kind="decision", limit=1, output="json") == 0
+    (last,) = _json(capsys)
+    cursor = f"{last['time']}/{last['writer']}/{last['seq']}"
+    assert audit.list_(settings, kind="decision", cursor=cursor, output="json") == 0
+    assert [record["status"] for record in _json(capsys)] == [1, 0]
 
-    assert await note_reading(Full(), AuditQuery(), records=1, operator=ALICE) == "no space"
-    spool = SpoolWriter.open(tmp_path)
-    auditor = Auditor(spool, SystemClock())
-    assert await note_reading(auditor, None, records=None, operator=ALICE) is None
-    await auditor.event(Event(kind=EventKind.LOGOUT, actor=ALICE))
-    assert spool.last == 2
-    spool.close()
+
+@pytest.mark.parametrize(
+    ("words", "complaint"), [(["until:1h"], "has no end"), (["x"], "is not FIELD:VALUE")]
+)
+def test_what_cannot_be_followed_is_one_sentence(
+    settings: Settings, capsys: pytest.CaptureFixture[str], words: list[str], complaint: str
+) -> None:
+    assert audit.tail(settings, words) == 2
+    assert complaint in capsys.readouterr().err
+
+
+def test_following_shows_what_matches_until_it_is_ended(
+    settings: Settings, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def interrupted(seconds: float) -> None:
+        raise KeyboardInterrupt
+
+    # Asked for once nothing new is there.
+    monkeypatch.setattr("gateway.operations.audit.asyncio.sleep", interrupted)
+    _write(settings, {"decision": "deny", "reason": "rate-exceeded"}, {"decision": "allow"})
+    assert audit.tail(settings, ["decision:*"]) == 0
+    first, second = capsys.readouterr().out.splitlines()
+    assert "rate-exceeded" in first
+    assert "allow" in second
+    assert audit.tail(settings, ["decision:deny"], output="json") == 0
+    (line,) = capsys.readouterr().out.splitlines()
+    assert json.loads(line)["reason"] == "rate-exceeded"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "found"),
+    [
+        (["-actor:alice"], ["bob"]),
+        (["-actor:alice", "--kind", "decision"], ["bob"]),
+        (["--kind", "decision", "-actor:alice"], ["bob"]),
+        (["-actor:alice -actor:bob"], []),
+        (["actor:alice", "--kind=decision"], ["alice"]),
+        (["--", "-actor:bob"], ["alice"]),
+    ],
+)
+def test_what_is_not_wanted_is_told_from_options(
+    settings: Settings, arguments: list[str], found: list[str]
+) -> None:
+    _write(settings, *({"actor": {"id": f"usr_{name}", "name": name}} for name in ("alice", "bob")))
+    options = ["--format", "json", "--data-dir", str(settings.data_dir)]
+    ended = CliRunner().invoke(app, ["audit", "list", *options, *arguments])
+    assert ended.exit_code == 0, ended.output
+    assert [record["actor"]["name"] for record in json.loads(ended.stdout)] == found
+
+
+@pytest.mark.parametrize("command", ["list", "tail", "export"])
+def test_an_option_that_does_not_exist_is_refused(settings: Settings, command: str) -> None:
+    ended = CliRunner().invoke(
+        app, ["audit", command, "--actr", "alice", "--data-dir", str(settings.data_dir)]
+    )
+    assert ended.exit_code == 2
+    assert "--actr is no option of this command" in ended.stderr
+    assert not settings.data_dir.exists()
