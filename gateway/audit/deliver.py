@@ -8,7 +8,7 @@ from typing import Final
 
 import structlog
 
-from gateway.audit.gaps import Gaps
+from gateway.audit.gaps import GAP, Gaps
 from gateway.audit.notary import Notary
 from gateway.audit.pressure import Pressure
 from gateway.ports import AuditSink, Backlog, Events, RecordRefused, Run, SinkAstray, StoreUnavailable
@@ -19,7 +19,6 @@ _AT_ONCE: Final = 8192
 _RELEASE_AGAIN: Final = 30.0
 """Seconds after which the backlog is told again what it may let go of: it may let go of more by then."""
 _LONGEST_PAUSE: Final = 5.0
-_GAP: Final = b'"action":"audit.gap"'
 
 
 class Deliverer:
@@ -240,7 +239,7 @@ class Deliverer:
     async def _put_aside(self, run: Run, why: str) -> None:
         writer, seq, body = run.writer, run.first, run.bodies[0]
         name = await to_thread(self._backlog.quarantine, writer, seq, body)
-        if _GAP in body:
+        if GAP in body:
             # A sink that refuses even this would be told of its refusals for ever.
             _log().error("audit.gap_refused", file=name, detail=why)
         else:

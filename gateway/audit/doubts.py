@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from gateway.audit.places import time_of
+from gateway.model import time_of
 from gateway.ports import Run
 
 _MOST: Final = 20

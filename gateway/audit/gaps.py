@@ -10,6 +10,8 @@ from gateway.audit.pressure import Level, Pressure
 from gateway.model import Event, EventKind
 from gateway.ports import AuditUnavailable, Events
 
+GAP: Final = b'"action":"audit.gap"'
+"""In every record of a gap."""
 _SPARED_EVERY: Final = 10.0
 """Seconds between two records of what is spared, while it goes on."""
 _MOST: Final = 10_000

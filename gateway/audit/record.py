@@ -7,7 +7,7 @@ and stands in its place when it is read.
 
 import json
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from json.encoder import encode_basestring
 from types import MappingProxyType
 from typing import Final
@@ -15,7 +15,7 @@ from typing import Final
 import orjson
 
 from gateway.audit.redact import storable
-from gateway.model import RECORD_FIELDS
+from gateway.model import RECORD_FIELDS, with_persons
 from gateway.ports import StoredRecord
 
 _EMPTY: Final[Mapping[str, object]] = MappingProxyType(dict.fromkeys(RECORD_FIELDS))
@@ -52,51 +52,25 @@ def decode(stored: StoredRecord) -> dict[str, object]:
 
     One that cannot be read, because it was damaged where it is stored, comes as an event `audit.gap`.
     """
-    try:
-        fields = orjson.loads(stored.body)
-    except orjson.JSONDecodeError:
-        fields = None
-    if not isinstance(fields, dict):
+    fields = _object(stored.body)
+    if fields is None:
         fields = {"kind": "event", "action": "audit.gap", "attributes": {"unreadable": True}}
-    known = {name: value for name, value in fields.items() if name in _EMPTY}
+    parts = _object(stored.personal) or {}
+    said = {subject: part for subject, part in parts.items() if isinstance(part, dict)}
+    known = {name: value for name, value in with_persons(fields, said).items() if name in _EMPTY}
     record = {**_EMPTY, **known, "writer": stored.writer, "seq": stored.seq}
     if record["attributes"] is None:
         record["attributes"] = {}
-    commitments = fields.get("personal")
-    if isinstance(commitments, dict):
-        _say(record, commitments, stored.personal)
     return record
 
 
-def _say(record: dict[str, object], commitments: Iterable[str], personal: bytes) -> None:
-    """Put into a record what it says of persons, and name those of whom nothing is left."""
+def _object(text: bytes) -> dict[str, object] | None:
+    """Return a JSON object, None for what is none."""
     try:
-        told = orjson.loads(personal or b"{}")
+        found = orjson.loads(text)
     except orjson.JSONDecodeError:
-        told = None
-    parts = told if isinstance(told, dict) else {}
-    attributes: dict[str, object] = {}
-    actor = record["actor"]
-    actor = {**actor, "name": None} if isinstance(actor, dict) and "name" not in actor else actor
-    erased = []
-    for subject in commitments:
-        part = parts.get(subject)
-        if not isinstance(part, dict):
-            erased.append(subject)
-            continue
-        # Only the caller's own part has these three.
-        if isinstance(actor, dict) and "name" in part:
-            actor = {**actor, "name": part["name"]}
-        record |= {name: part[name] for name in ("source_ip", "user_agent") if name in part}
-        said = part.get("attributes")
-        attributes |= said if isinstance(said, dict) else {}
-    record["actor"] = actor
-    opened = record["attributes"]
-    record["attributes"] = {
-        **attributes,
-        **(opened if isinstance(opened, dict) else {}),
-        **({"erased": erased} if erased else {}),
-    }
+        return None
+    return found if isinstance(found, dict) else None
 
 
 class Timestamps:

@@ -14,17 +14,17 @@ import orjson
 
 from gateway.audit.doubts import Doubts, Unproven
 from gateway.audit.findings import Finding, Findings
+from gateway.audit.gaps import GAP
 from gateway.audit.ledger import Ledger, Reach
 from gateway.audit.overlap import Overlap
-from gateway.audit.places import time_of
 from gateway.audit.record import timestamp
 from gateway.audit.walk import Walk
 from gateway.crypto import NoteKey, link
+from gateway.model import time_of
 from gateway.ports import Checkpoints, Damage, Run, SpoolEvidence, TrailEvidence, Withheld
 
 _CHUNKS: Final = "audit_chunks"
 _DELETED: Final = b'"action":"user.deleted"'
-_GAP: Final = b'"action":"audit.gap"'
 
 
 class Copy(NamedTuple):
@@ -48,12 +48,12 @@ class Verdict:
     """Up to where the trail is vouched for, None when nothing vouches for any of it."""
     unproven: int
     """Records that nothing vouches for: those behind that, and those that are older than the chain."""
-    doubts: tuple[Unproven, ...]
-    """Which these are, by writer; no more than twenty stretches."""
-    doubted: int
-    """How many stretches there are."""
     unchained: int
     """How many of them are older than the chain."""
+    doubts: tuple[Unproven, ...]
+    """Which the unproven are, by writer; no more than twenty stretches."""
+    doubted: int
+    """How many stretches there are."""
     withheld: int
     """Records that the database never took, with their text in quarantine; their places in the chain are
     known."""
@@ -128,9 +128,9 @@ class Verifier:
             checkpoints=self._ledger.count,
             reach=reach,
             unproven=self._unproven,
+            unchained=self._unchained,
             doubts=self._doubts.all(),
             doubted=self._doubts.count,
-            unchained=self._unchained,
             withheld=self._withheld,
             findings=self._findings.all(),
             found=self._findings.count,
@@ -198,7 +198,7 @@ class Verifier:
         if time and not "" < self._oldest <= time:
             self._oldest = time
         for body in run.bodies:
-            if _DELETED in body or _GAP in body:
+            if _DELETED in body or GAP in body:
                 self._note(body)
 
     def _note(self, body: bytes) -> None:

@@ -8,9 +8,10 @@ from typing import Final, NamedTuple
 
 import orjson
 
-from gateway.audit.places import place_of, time_of
+from gateway.audit.places import place_of
 from gateway.audit.record import decode
 from gateway.crypto import SealBroken, Sealer, open_parts
+from gateway.model import time_of
 from gateway.ports import AuditQuery, Place, Run, StoredRecord, Unshipped
 
 _KEPT: Final = 4096

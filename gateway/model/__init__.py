@@ -1,6 +1,6 @@
 """The nouns. Imports nothing of ours and does no I/O."""
 
-from gateway.model.audit import RECORD_FIELDS, Completion, Event, EventKind, Outcome
+from gateway.model.audit import Completion, Event, EventKind, Outcome
 from gateway.model.decision import (
     Authorized,
     Decision,
@@ -15,6 +15,7 @@ from gateway.model.limit import Algorithm, Charge, Limit, OnStoreError, Tally, V
 from gateway.model.names import canonical_name
 from gateway.model.principal import ANONYMOUS, Principal, PrincipalKind
 from gateway.model.reason import STATUS_AND_TITLE, Reason, status_of
+from gateway.model.record import RECORD_FIELDS, time_of, with_persons
 from gateway.model.record_filter import Comparison, Term, values_of
 from gateway.model.request import Fields, Framing, Line, RequestHead, wants_websocket
 from gateway.model.route import Route
@@ -55,7 +56,9 @@ __all__ = [
     "Verdict",
     "canonical_name",
     "status_of",
+    "time_of",
     "values_of",
     "wants_websocket",
     "websocket_flaw",
+    "with_persons",
 ]

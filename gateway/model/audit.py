@@ -3,42 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Final
 
 from gateway.model.per_request import per_request
 from gateway.model.principal import Principal
 from gateway.model.reason import Reason
-
-RECORD_FIELDS: Final = (
-    "writer",
-    "seq",
-    "time",
-    "kind",
-    "request_id",
-    "actor",
-    "action",
-    "method",
-    "host",
-    "path",
-    "route",
-    "upstream",
-    "decision",
-    "reason",
-    "rule",
-    "revision",
-    "authn",
-    "session",
-    "roles",
-    "source_ip",
-    "user_agent",
-    "status",
-    "bytes_in",
-    "bytes_out",
-    "duration_ms",
-    "outcome",
-    "attributes",
-)
-"""What an audit record has, in the order in which it is read."""
 
 
 class Outcome(StrEnum):

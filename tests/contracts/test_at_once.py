@@ -4,12 +4,11 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import replace
 from itertools import cycle, islice
-from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import pytest
-from databases import DATABASES, database_url, execute, opened
+from databases import execute, opened
 from sqlalchemy import func, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 from support.shipped import NAMES_KEY, SEALER, body, run_of
@@ -64,12 +63,6 @@ SESSION = Session(
     last_used_at=1000.0,
     expires_at=9000.0,
 )
-
-
-@pytest.fixture(params=DATABASES)
-async def url(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[str]:
-    async with database_url(request.param, tmp_path) as lent:
-        yield lent
 
 
 @pytest.fixture

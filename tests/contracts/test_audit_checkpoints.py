@@ -1,31 +1,17 @@
 """What every store of checkpoints does: each number once, in order, for ever."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from contextlib import suppress
 from functools import partial
-from pathlib import Path
 
 import pytest
-from databases import DATABASES, database_url, opened
+from databases import opened
 from support.proofs import SIGNER, Hands
 from support.tampered import tampered
 
 from gateway.audit import Notary
 from gateway.ports import Checkpoint, Checkpoints, StoreUnavailable
 from gateway.stores.sql import Database, SqlCheckpoints
-
-
-@pytest.fixture(params=DATABASES)
-async def url(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[str]:
-    async with database_url(request.param, tmp_path) as lent:
-        yield lent
-
-
-@pytest.fixture
-async def database(url: str) -> AsyncIterator[Database]:
-    async with opened(url) as database:
-        yield database
 
 
 @pytest.fixture

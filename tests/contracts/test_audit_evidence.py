@@ -1,13 +1,12 @@
 """What reading the shipped trail as evidence brings to light: whatever was done to a row is named, and where."""
 
 import zlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
 import orjson
 import pytest
-from databases import DATABASES, open_database
 from support.auditing import SEALER
 from support.tampered import tampered
 from support.written_log import NAMES_KEY, WrittenLog
@@ -36,12 +35,6 @@ def body_of(number: int) -> bytes:
 
 def hers(number: int) -> tuple[dict[str, object], list[PersonalPart]]:
     return fields_of(number, actor={"id": "usr_1", "kind": "user"}), [ALICE]
-
-
-@pytest.fixture(params=DATABASES)
-async def database(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Database]:
-    async with open_database(request.param, tmp_path) as database:
-        yield database
 
 
 @pytest.fixture

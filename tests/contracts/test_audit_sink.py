@@ -2,7 +2,6 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterator
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -11,7 +10,7 @@ from pathlib import Path
 
 import orjson
 import pytest
-from databases import DATABASES, database_url, opened
+from databases import opened
 from sqlalchemy import insert, select, text, update
 from support.commits import Fate, watched_commits
 from support.shipped import (
@@ -51,18 +50,6 @@ def _run(first: int, count: int, writer: str = WRITER, **fields: object) -> Run:
     """Return a part of one and the same chain."""
     whole = run_of([body(number, time=None, **fields) for number in range(1, first + count)], writer=writer)
     return whole.part(first - 1, first + count - 1)
-
-
-@pytest.fixture(params=DATABASES)
-async def url(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[str]:
-    async with database_url(request.param, tmp_path) as lent:
-        yield lent
-
-
-@pytest.fixture
-async def database(url: str) -> AsyncIterator[Database]:
-    async with opened(url) as database:
-        yield database
 
 
 @pytest.fixture

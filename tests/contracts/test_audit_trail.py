@@ -3,14 +3,14 @@
 import asyncio
 import struct
 import zlib
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from uuid import uuid4
 
 import orjson
 import pytest
-from databases import DATABASES, database_url, open_database, opened
+from databases import DATABASES, database_url, opened
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.auditing import SEALER
@@ -61,12 +61,6 @@ def of(field: str, *values: str, like: bool = False, negated: bool = False) -> T
 
 def actor(id_: str, **fields: object) -> dict[str, object]:
     return {"id": id_, "kind": "user", **fields}
-
-
-@pytest.fixture(params=DATABASES)
-async def database(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Database]:
-    async with open_database(request.param, tmp_path) as database:
-        yield database
 
 
 @pytest.fixture

@@ -1,28 +1,13 @@
 """What every change feed does."""
 
-from collections.abc import AsyncIterator
-from pathlib import Path
-
 import pytest
-from databases import DATABASES, database_url, opened
+from databases import opened
 from sqlalchemy import delete, insert
 
 from gateway.ports import Change, ChangeFeed, ChangeKind, PlaceUnknown
 from gateway.stores.sql import Database, SqlChangeFeed
 from gateway.stores.sql.changes import RETENTION, announce
 from gateway.stores.sql.tables import changes
-
-
-@pytest.fixture(params=DATABASES)
-async def url(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[str]:
-    async with database_url(request.param, tmp_path) as lent:
-        yield lent
-
-
-@pytest.fixture
-async def database(url: str) -> AsyncIterator[Database]:
-    async with opened(url) as database:
-        yield database
 
 
 @pytest.fixture

@@ -1,28 +1,14 @@
 """What every store of outlets' positions does: one process at a time, and never back."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
-from databases import DATABASES, database_url, opened
+from databases import opened
 
 from gateway.ports import OutletPositions
 from gateway.stores.sql import Database, SqlOutletPositions
 
 HOOK = "webhook https://siem.example.com/ingest"
-
-
-@pytest.fixture(params=DATABASES)
-async def url(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[str]:
-    async with database_url(request.param, tmp_path) as lent:
-        yield lent
-
-
-@pytest.fixture
-async def database(url: str) -> AsyncIterator[Database]:
-    async with opened(url) as database:
-        yield database
 
 
 @pytest.fixture

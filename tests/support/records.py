@@ -1,6 +1,12 @@
 """Audit records as they are read, for tests of what reads them."""
 
+import asyncio
+from collections.abc import Mapping
+
+from gateway.audit import encode
 from gateway.model import RECORD_FIELDS
+from gateway.settings import Settings
+from gateway.stores.spool import SpoolWriter
 
 WRITER = "0192f0c1-7d2b-7000-8000-00000000000a"
 REQUEST = "0192f0c1-9a00-7000-8000-000000000001"
@@ -67,3 +73,17 @@ def event(action: str, **fields: object) -> dict[str, object]:
     """Return the record of an event."""
     members: dict[str, object] = {"kind": "event", "action": action, "reason": "ok", "actor": ALICE}
     return record(**members | fields)
+
+
+def leave_behind(settings: Settings, *records: Mapping[str, object]) -> None:
+    """Write records as a process does that is killed afterwards."""
+
+    async def story() -> None:
+        spool = SpoolWriter.open(settings.data_dir / "spool")
+        for record in records:
+            spool.append(encode({"time": "2026-01-01T00:00:00.000000Z", "kind": "decision", **record}))
+        await spool.flushed()
+        spool.close()
+
+    settings.data_dir.mkdir(mode=0o700, exist_ok=True)
+    asyncio.run(story())

@@ -8,14 +8,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.crypto import Sealer
 from gateway.stores.sql.audit_chunk import noted
+from gateway.stores.sql.audit_erasure import erased_among
 from gateway.stores.sql.audit_examined import Examined
 from gateway.stores.sql.audit_notes import Actor
-from gateway.stores.sql.audit_opening import PersonalParts, Said
+from gateway.stores.sql.audit_opening import PersonalParts, Said, batches
 from gateway.stores.sql.audit_personal import Part, name_hash
-from gateway.stores.sql.audit_tables import audit_actors, audit_subjects, audit_terms
+from gateway.stores.sql.audit_tables import audit_actors, audit_terms
 
-_VALUES: Final = 10_000
-"""Databases take some 32,000 values in one statement."""
 _KNOWN: Final = 50_000
 
 
@@ -50,9 +49,9 @@ class Beside:
         chunks = {one.row.chunk.key for one in found}
         days = {one.row.chunk.day for one in found}
         there: set[tuple[str, int, int]] = set()
-        for start in range(0, len(terms), _VALUES):
+        for some in batches(terms):
             query = select(columns.term, columns.day, columns.chunk).where(
-                columns.term.in_(terms[start : start + _VALUES]),
+                columns.term.in_(some),
                 columns.day.in_(days),
                 columns.chunk.in_(chunks),
             )
@@ -78,7 +77,7 @@ class Beside:
         names = [self._names_of(one, said) for one in found]
         missing = await _missing(connection, set[_Name]().union(*(named.values() for named in names)))
         about = {subject for _, subject in unsaid} | {name.id for name in missing}
-        erased = await _erased(connection, about)
+        erased = await erased_among(connection, about)
         for one, named in zip(found, names, strict=True):
             for (part, subject), (first, last) in one.parts.items():
                 if (part, subject) in unsaid and subject not in erased:
@@ -122,10 +121,8 @@ async def _missing(connection: AsyncConnection, names: set[_Name]) -> set[_Name]
     columns = audit_actors.c
     hashes = sorted({name.hash for name in names})
     there: dict[tuple[str, str], str] = {}
-    for start in range(0, len(hashes), _VALUES):
-        query = select(columns.name_hash, columns.id, columns.subject).where(
-            columns.name_hash.in_(hashes[start : start + _VALUES])
-        )
+    for some in batches(hashes):
+        query = select(columns.name_hash, columns.id, columns.subject).where(columns.name_hash.in_(some))
         there |= {(row.name_hash, row.id): row.subject for row in await connection.execute(query)}
     return {name for name in names if not name.is_met_by(there.get((name.hash, name.id)))}
 
@@ -134,15 +131,3 @@ def _some(texts: Collection[str]) -> str:
     """Name one of several."""
     first = min(texts)
     return first if len(texts) == 1 else f"{first}, with {len(texts) - 1} more,"
-
-
-async def _erased(connection: AsyncConnection, subjects: Collection[str]) -> set[str]:
-    """Return those of subjects of whom nothing is kept on purpose."""
-    columns, wanted = audit_subjects.c, sorted(subjects)
-    erased: set[str] = set()
-    for start in range(0, len(wanted), _VALUES):
-        query = select(columns.subject).where(
-            columns.subject.in_(wanted[start : start + _VALUES]), columns.sealed_key.is_(None)
-        )
-        erased |= set(await connection.scalars(query))
-    return erased

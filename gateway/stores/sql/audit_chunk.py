@@ -18,8 +18,9 @@ from typing import Final, Self
 import orjson
 
 from gateway.crypto import HEAD_BYTES
+from gateway.model import time_of
 from gateway.ports import Run
-from gateway.stores.sql.audit_notes import Actor, Notes, taken, time_of
+from gateway.stores.sql.audit_notes import Actor, Notes, taken
 
 MARK_BYTES: Final = 8
 _AT_MOST: Final = 1024

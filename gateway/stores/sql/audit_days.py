@@ -15,6 +15,8 @@ from gateway.stores.sql.engine import Lock, engine_of
 DAY_SECONDS: Final = 86400
 AHEAD: Final = 7
 """Days that are made ready before they come."""
+_NUMBER: Final = audit_chunks.c.key.op(">>")(literal(SEQ_BITS, Integer))
+"""Number of a chunk's writer."""
 _UNKNOWN: Final = bytes(HEAD_BYTES)
 _BEFORE: Final = slice(0, HEAD_BYTES)
 _AFTER: Final = slice(HEAD_BYTES, 2 * HEAD_BYTES)
@@ -43,9 +45,8 @@ class SqlRetention:
         stays, nobody knows the head: it is all zeros. Raise `StoreUnavailable`.
         """
         chunk = audit_chunks.c
-        number = chunk.key.op(">>")(literal(SEQ_BITS, Integer))
         async with self._database.read() as connection:
-            newest = select(func.max(chunk.key)).where(chunk.day < before).group_by(number)
+            newest = select(func.max(chunk.key)).where(chunk.day < before).group_by(_NUMBER)
             wanted = select(chunk.key, chunk.last_key, chunk.chain).where(
                 chunk.day < before, chunk.key.in_(newest)
             )
@@ -86,11 +87,10 @@ class SqlRetention:
 async def _has_more(connection: AsyncConnection, day: int, ends: Mapping[str, int]) -> bool:
     """Say whether records of a day come behind those up to which writers may be removed."""
     chunk, writer = audit_chunks.c, audit_writers.c
-    number = chunk.key.op(">>")(literal(SEQ_BITS, Integer))
     newest = (
-        select(number.label("id"), func.max(chunk.last_key).label("last"))
+        select(_NUMBER.label("id"), func.max(chunk.last_key).label("last"))
         .where(chunk.day == day)
-        .group_by(number)
+        .group_by(_NUMBER)
         .subquery()
     )
     query = select(newest.c.last, writer.writer).join(audit_writers, writer.id == newest.c.id, isouter=True)

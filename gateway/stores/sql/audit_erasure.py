@@ -56,13 +56,20 @@ class SqlErasure:
         """Return those of some subjects who were erased. Raise `StoreUnavailable`."""
         if not subjects:
             return ()
-        columns, wanted = audit_subjects.c, {noted(one): one for one in subjects}
+        wanted = {noted(one): one for one in subjects}
         async with self._database.read() as connection:
-            found: set[str] = set()
-            for some in batches(sorted(wanted)):
-                query = select(columns.subject).where(columns.subject.in_(some), columns.sealed_key.is_(None))
-                found.update(await connection.scalars(query))
+            found = await erased_among(connection, wanted)
         return {wanted[one] for one in found}
+
+
+async def erased_among(connection: AsyncConnection, subjects: Collection[str]) -> set[str]:
+    """Return those of subjects, as `noted`, who were erased."""
+    columns = audit_subjects.c
+    found: set[str] = set()
+    for some in batches(sorted(subjects)):
+        query = select(columns.subject).where(columns.subject.in_(some), columns.sealed_key.is_(None))
+        found.update(await connection.scalars(query))
+    return found
 
 
 async def keys_of(

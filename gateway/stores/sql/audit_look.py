@@ -4,15 +4,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from operator import itemgetter
 from typing import NamedTuple
 
+from gateway.model import time_of, with_persons
 from gateway.ports import AuditQuery, Place
 from gateway.stores.sql.audit_asked import Asked
-from gateway.stores.sql.audit_notes import time_of
 from gateway.stores.sql.audit_opening import Said, said_of
 from gateway.stores.sql.audit_personal import Part
 from gateway.stores.sql.audit_stored import (
     PERSONAL,
     StoredChunk,
-    as_read,
     commitments,
     fields_of,
     gap,
@@ -133,5 +132,5 @@ class Look:
 
     def _is_met(self, candidate: Candidate, said: Mapping[Part, Said]) -> bool:
         fields = candidate.fields()
-        whole = as_read(fields, said_of(candidate.parts_in(fields), said))
+        whole = with_persons(fields, said_of(candidate.parts_in(fields), said))
         return all(one.is_met_by(whole) for one in self._apart)

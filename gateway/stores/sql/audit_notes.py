@@ -20,7 +20,6 @@ _HEAD: Final = struct.Struct("<9s27s16s36s1s")
 """How the encoder begins a record that belongs to a request: the time and the request's id are the two that
 vary, and have one length."""
 _CONSTANT: Final = (b'{"time":"', b'","request_id":"', b'"')
-_TIME: Final = slice(9, 36)
 _ACTOR: Final = b',"actor":{'
 _KNOWN: Final = 4096
 """Who asks, asks again: ends of records that need not be read another time."""
@@ -51,17 +50,6 @@ class Notes:
 def taken(run: Run) -> Notes:
     """Return what is noted of a run's records. Raise `RecordRefused` when one of them is no audit record."""
     return _glance(run.bodies) or _read(run)
-
-
-def time_of(body: bytes) -> str:
-    """Return the time of a record, without reading all of it if possible; empty when it has none."""
-    if body.startswith(_CONSTANT[0]) and body[_TIME.stop : _TIME.stop + 1] == b'"':
-        return body[_TIME].decode("utf-8", "replace")
-    try:
-        fields = orjson.loads(body)
-    except orjson.JSONDecodeError:
-        return ""
-    return str(fields.get("time", "")) if isinstance(fields, dict) else ""
 
 
 def _glance(bodies: Sequence[bytes]) -> Notes | None:

@@ -12,7 +12,6 @@ from gateway.stores.sql.audit_tables import SEQ_BITS, SEQ_MASK
 
 PERSONAL: Final = b'"personal":{'
 """In the JSON of every record that says something of persons."""
-_BESIDE: Final = ("source_ip", "user_agent")
 _STRAY: Final = "number "
 _DATE: Final = len("2026-01-01")
 _EPOCH: Final = date(1970, 1, 1).toordinal()
@@ -117,25 +116,3 @@ def commitments(fields: Mapping[str, object]) -> Mapping[str, str]:
     if not isinstance(personal, dict):
         return {}
     return {subject: text for subject, text in personal.items() if isinstance(text, str)}
-
-
-def as_read(fields: Mapping[str, object], said: Mapping[str, Mapping[str, object]]) -> Mapping[str, object]:
-    """Return what a record says together with what is said of persons beside it, by subject, in the form in
-    which readers are shown it."""
-    stated = commitments(fields)
-    if not stated:
-        return fields
-    whole = dict(fields)
-    attributes: dict[str, object] = {}
-    for part in (said[subject] for subject in stated if subject in said):
-        actor, more = whole.get("actor"), part.get("attributes")
-        if isinstance(actor, dict) and "name" in part:
-            whole["actor"] = {**actor, "name": part["name"]}
-        whole |= {name: part[name] for name in _BESIDE if name in part}
-        attributes |= more if isinstance(more, dict) else {}
-    erased = [subject for subject in stated if subject not in said]
-    own = fields.get("attributes")
-    attributes |= own if isinstance(own, dict) else {}
-    if erased:
-        attributes["erased"] = erased
-    return whole | {"attributes": attributes}

@@ -9,11 +9,10 @@ from sqlalchemy import Row, Select, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.crypto import Sealer
-from gateway.model import Term
+from gateway.model import Term, time_of
 from gateway.ports import AuditQuery, Place, Position, StoredRecord
 from gateway.stores.sql.audit_asked import Asked, names_in
 from gateway.stores.sql.audit_look import Candidate, Look
-from gateway.stores.sql.audit_notes import time_of
 from gateway.stores.sql.audit_opening import PersonalParts, Said, said_of
 from gateway.stores.sql.audit_personal import Part, name_hash
 from gateway.stores.sql.audit_stored import StoredChunk, fields_of, gap

@@ -4,43 +4,22 @@ import asyncio
 import json
 import re
 import shutil
-from collections.abc import Mapping
-from pathlib import Path
 
 import pytest
+from support.records import leave_behind
 from typer.testing import CliRunner
 
 from gateway.assembly import open_stores
-from gateway.audit import encode, timestamp
+from gateway.audit import timestamp
 from gateway.cli import audit
 from gateway.cli.main import app
 from gateway.model import RECORD_FIELDS, Event, EventKind, Principal, PrincipalKind
 from gateway.ports import SystemClock
 from gateway.settings import Settings
-from gateway.stores.spool import SpoolWriter
 
 ALICE = Principal(
     id="usr_1", kind=PrincipalKind.USER, name="alice", authn="gateway", authn_kind="gateway_jwt"
 )
-
-
-@pytest.fixture
-def settings(tmp_path: Path) -> Settings:
-    return Settings.model_validate({"data_dir": tmp_path / "data"})
-
-
-def _write(settings: Settings, *records: Mapping[str, object]) -> None:
-    """Write records as a process does that is killed afterwards."""
-
-    async def story() -> None:
-        spool = SpoolWriter.open(settings.data_dir / "spool")
-        for record in records:
-            spool.append(encode({"time": "2026-01-01T00:00:00.000000Z", "kind": "decision", **record}))
-        await spool.flushed()
-        spool.close()
-
-    settings.data_dir.mkdir(mode=0o700, exist_ok=True)
-    asyncio.run(story())
 
 
 def _json(capsys: pytest.CaptureFixture[str]) -> list[dict[str, object]]:
@@ -58,7 +37,7 @@ def test_an_empty_trail_is_said_to_be_empty(settings: Settings, capsys: pytest.C
 def test_what_nobody_has_shipped_yet_is_listed_newest_first_with_all_fields(
     settings: Settings, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    _write(
+    leave_behind(
         settings, *({"time": f"2026-01-01T00:00:0{number}.000000Z", "status": number} for number in range(5))
     )
     assert audit.list_(settings, output="json", limit=3) == 0
@@ -70,7 +49,7 @@ def test_what_nobody_has_shipped_yet_is_listed_newest_first_with_all_fields(
 def test_reading_is_recorded_with_what_was_asked_for(
     settings: Settings, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    _write(settings, {"actor": {"id": "usr_1", "name": "alice"}})
+    leave_behind(settings, {"actor": {"id": "usr_1", "name": "alice"}})
     assert audit.list_(settings, actor="alice", since="100000d") == 0
     capsys.readouterr()
     assert audit.list_(settings, kind="event", output="json") == 0
@@ -90,7 +69,7 @@ def test_reading_is_recorded_with_what_was_asked_for(
 def test_the_table_shows_what_was_decided_why_and_for_whom(
     settings: Settings, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    _write(
+    leave_behind(
         settings,
         {
             "actor": {"id": "usr_1", "name": "alice"},
@@ -145,7 +124,7 @@ def test_nothing_that_a_client_sent_steers_the_terminal(
     settings: Settings, capsys: pytest.CaptureFixture[str], output: str
 ) -> None:
     hostile = "ü\x1b[2J\x9b31m\x7f\u202eabc\u2028\r\nnew line\t\U000e0001"
-    _write(
+    leave_behind(
         settings,
         {
             "method": "GET",
@@ -208,14 +187,14 @@ def test_an_option_that_is_not_clear_is_one_sentence(
 def test_times_are_read_with_and_without_an_offset(
     settings: Settings, capsys: pytest.CaptureFixture[str], since: str, count: int
 ) -> None:
-    _write(settings, {}, {"time": "2026-01-01T00:00:01.000000Z"})
+    leave_behind(settings, {}, {"time": "2026-01-01T00:00:01.000000Z"})
     assert audit.list_(settings, since=since, kind="decision", output="json") == 0
     assert len(_json(capsys)) == count
 
 
 def test_a_duration_is_taken_back_from_now(settings: Settings, capsys: pytest.CaptureFixture[str]) -> None:
     now = SystemClock().now()
-    _write(settings, {"time": timestamp(now - 7200)}, {"time": timestamp(now - 1800)})
+    leave_behind(settings, {"time": timestamp(now - 7200)}, {"time": timestamp(now - 1800)})
     for since, count in (("1h", 1), ("3h", 2), ("10min", 0), ("1d", 2), ("60s", 0)):
         assert audit.list_(settings, since=since, kind="decision", output="json") == 0
         assert len(_json(capsys)) == count
@@ -224,7 +203,7 @@ def test_a_duration_is_taken_back_from_now(settings: Settings, capsys: pytest.Ca
 def test_a_filter_and_options_are_asked_for_together(
     settings: Settings, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    _write(
+    leave_behind(
         settings,
         {"decision": "deny", "route": "orders", "status": 429},
         {"decision": "deny", "route": "orders-item", "status": 503},
@@ -246,7 +225,7 @@ def test_a_page_says_how_to_go_on_and_the_last_one_does_not(
     settings: Settings, capsys: pytest.CaptureFixture[str]
 ) -> None:
     times = [f"2026-01-01T00:00:0{number}.000000Z" for number in range(5)]
-    _write(settings, *({"time": time} for time in times))
+    leave_behind(settings, *({"time": time} for time in times))
     seen, cursor = list[str](), None
     for _ in range(3):
         assert audit.list_(settings, kind="decision", limit=2, cursor=cursor) == 0
@@ -259,7 +238,7 @@ def test_a_page_says_how_to_go_on_and_the_last_one_does_not(
 
 
 def test_a_cursor_can_be_made_of_a_record(settings: Settings, capsys: pytest.CaptureFixture[str]) -> None:
-    _write(settings, *({"status": number} for number in range(3)))
+    leave_behind(settings, *({"status": number} for number in range(3)))
     assert audit.list_(settings, kind="decision", limit=1, output="json") == 0
     (last,) = _json(capsys)
     cursor = f"{last['time']}/{last['writer']}/{last['seq']}"
@@ -285,7 +264,7 @@ def test_following_shows_what_matches_until_it_is_ended(
 
     # Asked for once nothing new is there.
     monkeypatch.setattr("gateway.operations.audit.asyncio.sleep", interrupted)
-    _write(settings, {"decision": "deny", "reason": "rate-exceeded"}, {"decision": "allow"})
+    leave_behind(settings, {"decision": "deny", "reason": "rate-exceeded"}, {"decision": "allow"})
     assert audit.tail(settings, ["decision:*"]) == 0
     first, second = capsys.readouterr().out.splitlines()
     assert "rate-exceeded" in first
@@ -309,7 +288,7 @@ def test_following_shows_what_matches_until_it_is_ended(
 def test_what_is_not_wanted_is_told_from_options(
     settings: Settings, arguments: list[str], found: list[str]
 ) -> None:
-    _write(settings, *({"actor": {"id": f"usr_{name}", "name": name}} for name in ("alice", "bob")))
+    leave_behind(settings, *({"actor": {"id": f"usr_{name}", "name": name}} for name in ("alice", "bob")))
     options = ["--format", "json", "--data-dir", str(settings.data_dir)]
     ended = CliRunner().invoke(app, ["audit", "list", *options, *arguments])
     assert ended.exit_code == 0, ended.output

@@ -1,42 +1,20 @@
 """`gateway audit export` and `hash`."""
 
-import asyncio
 import csv
 import io
 import json
 import sys
-from collections.abc import Mapping
-from pathlib import Path
 
 import pytest
+from support.records import leave_behind
 
-from gateway.audit import encode, keyed_hash, timestamp
+from gateway.audit import keyed_hash, timestamp
 from gateway.cli import audit
 from gateway.cli.audit_export import export, hash_
 from gateway.crypto import MasterSecret
 from gateway.formats import FORMATS
 from gateway.ports import SystemClock
 from gateway.settings import Settings
-from gateway.stores.spool import SpoolWriter
-
-
-@pytest.fixture
-def settings(tmp_path: Path) -> Settings:
-    return Settings.model_validate({"data_dir": tmp_path / "data"})
-
-
-def write(settings: Settings, *records: Mapping[str, object]) -> None:
-    """Write records as a process does that is killed afterwards."""
-
-    async def story() -> None:
-        spool = SpoolWriter.open(settings.data_dir / "spool")
-        for record in records:
-            spool.append(encode({"time": "2026-01-01T00:00:00.000000Z", "kind": "decision", **record}))
-        await spool.flushed()
-        spool.close()
-
-    settings.data_dir.mkdir(mode=0o700, exist_ok=True)
-    asyncio.run(story())
 
 
 def lines(capsys: pytest.CaptureFixture[str]) -> list[str]:
@@ -47,7 +25,9 @@ def lines(capsys: pytest.CaptureFixture[str]) -> list[str]:
 def test_all_records_that_match_are_a_line_each_oldest_first(
     settings: Settings, capsys: pytest.CaptureFixture[str], format: str
 ) -> None:
-    write(settings, *({"route": "r", "status": 200 + number} for number in range(3)), {"route": "other"})
+    leave_behind(
+        settings, *({"route": "r", "status": 200 + number} for number in range(3)), {"route": "other"}
+    )
     assert export(settings, ["route:r"], format=format) == 0
     found = lines(capsys)
     if format == "csv":
@@ -68,7 +48,7 @@ def test_more_than_a_page_is_exported_and_nothing_twice(
     settings: Settings, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("gateway.operations.audit._AT_ONCE", 1000)
-    write(settings, *({"status": number} for number in range(2500)))
+    leave_behind(settings, *({"status": number} for number in range(2500)))
     assert export(settings, ["kind:decision"], format="jsonl") == 0
     assert [json.loads(line)["status"] for line in lines(capsys)] == list(range(2500))
 
@@ -84,7 +64,7 @@ def test_an_export_has_limits_in_time_and_ends_when_it_began(
     settings: Settings, capsys: pytest.CaptureFixture[str]
 ) -> None:
     now = SystemClock().now()
-    write(settings, *({"time": timestamp(now + ago), "status": -ago} for ago in (-7200, -1800, 3600)))
+    leave_behind(settings, *({"time": timestamp(now + ago), "status": -ago} for ago in (-7200, -1800, 3600)))
     for since, until, found in (("3h", None, [7200, 1800]), ("3h", "1h", [7200]), ("1h", None, [1800])):
         assert export(settings, ["kind:decision"], format="jsonl", since=since, until=until) == 0
         assert [json.loads(line)["status"] for line in lines(capsys)] == found

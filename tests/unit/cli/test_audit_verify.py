@@ -20,11 +20,6 @@ from gateway.stores.spool import SpoolWriter
 DAY = 86400.0
 
 
-@pytest.fixture
-def settings(tmp_path: Path) -> Settings:
-    return Settings.model_validate({"data_dir": tmp_path / "data"})
-
-
 def _write(settings: Settings, count: int = 5, *, age: float = 0.0) -> str:
     """Write records as a process does that is killed afterwards; return its writer."""
 

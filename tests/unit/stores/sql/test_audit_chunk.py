@@ -9,10 +9,11 @@ from hypothesis import strategies as st
 from support.shipped import run_of
 
 from gateway.crypto import HEAD_BYTES
+from gateway.model import time_of
 from gateway.ports import RecordRefused, Run
 from gateway.stores.sql import audit_notes
 from gateway.stores.sql.audit_chunk import MARK_BYTES, Links, chunks, divided, opened, until_of
-from gateway.stores.sql.audit_notes import Actor, taken, time_of
+from gateway.stores.sql.audit_notes import Actor, taken
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)

@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 from support.written_log import WrittenLog
 
 from gateway.audit import decode
+from gateway.model import with_persons
 from gateway.ports import StoredRecord
 from gateway.stores.sql.audit_chunk import chunks
 from gateway.stores.sql.audit_stored import (
     StoredChunk,
-    as_read,
     commitments,
     day_at,
     fields_of,
@@ -119,7 +119,7 @@ FIELDS = st.dictionaries(
 def test_terms_see_a_record_as_readers_are_shown_it(
     fields: dict[str, object], said: dict[str, dict[str, object]]
 ) -> None:
-    whole = as_read(fields, said)
+    whole = with_persons(fields, said)
     record = StoredRecord(writer="w", seq=1, body=orjson.dumps(fields), personal=orjson.dumps(said))
     shown = decode(record)
     for name in ("source_ip", "user_agent"):
