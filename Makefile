@@ -16,7 +16,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 COMPILE := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	$(if $(UPGRADE),--upgrade) --custom-compile-command "make lock"
 
-.PHONY: help run test test-slow test-clients check bench bench-check docs lock clean
+.PHONY: help run test test-slow test-interop test-clients check bench bench-check docs lock clean
 
 help: ## What the words are
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -28,7 +28,10 @@ test: $(DEV_STAMP) ## The whole suite, without the slow part
 	@$(BIN)/python -m pytest -n auto --dist worksteal
 
 test-slow: $(DEV_STAMP) ## The slow part: large bodies, kill -9, load
-	@$(BIN)/python -m pytest -m slow --timeout=600
+	@$(BIN)/python -m pytest -m "slow and not interop" --timeout=600
+
+test-interop: $(DEV_STAMP) ## With clients, issuers and proxies of others (needs Node.js, nginx, Caddy)
+	@$(BIN)/python -m pytest -m interop tests/interop --timeout=300
 
 test-clients: $(DEV_STAMP) ## The suites of requests and httpx, direct and through the gateway (minutes)
 	@PYTHONPATH=tests:. $(BIN)/python tests/clients/run.py
@@ -44,6 +47,7 @@ bench: $(DEV_STAMP) ## CPU per request beside nginx, HAProxy and Caddy (needs th
 	@$(BIN)/python -m bench.plain $(PLAIN)
 	@$(BIN)/python -m bench.run $(BENCH)
 	@$(BIN)/python -m bench.trail $(TRAIL)
+	@$(BIN)/python -m bench.tokens $(TOKENS)
 
 bench-check: $(RUN_STAMP) ## What a request costs, against the recorded baseline; BENCH=--record: record it
 	@$(BIN)/python -m bench.check $(BENCH)

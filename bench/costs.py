@@ -11,6 +11,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
+from itertools import repeat
 from statistics import mean
 
 from bench.inside import Inside, MemoryLoop, fresh_settings, inside, request
@@ -103,7 +104,7 @@ async def _requests(gateway: Inside, rounds: int) -> dict[str, Slices]:
             if case.role is not None:
                 lines.append(b"Authorization: Bearer " + (await gateway.log_in(case.role)).encode())
             asked = request(case.method, case.path, lines)
-            crowds[name] = stack.enter_context(gateway.crowd(asked, status=case.status))
+            crowds[name] = stack.enter_context(gateway.crowd(repeat(asked), status=case.status))
         reference = Reference()
         for crowd in crowds.values():
             await crowd.ask(_WARM_UP)

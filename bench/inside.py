@@ -83,9 +83,13 @@ class MemoryLoop(uvloop.Loop):
         protocol_factory: Callable[[], asyncio.Protocol],
         host: str | None = None,
         port: int | None = None,
-        **options: object,  # noqa: ARG002 - the loop's signature
+        **options: object,
     ) -> tuple[asyncio.BaseTransport, asyncio.Protocol]:
-        """Connect with the service: nothing else is reached from here."""
+        """Connect with the service: nothing else is reached from here by its address."""
+        sock = options.get("sock")
+        if isinstance(sock, socket.socket):
+            # Somebody has connected it already. The stubs call the transport a protocol.
+            return await super().create_connection(protocol_factory, sock=sock)  # type: ignore[return-value]
         if host != _SERVICE:
             raise ConnectionRefusedError(f"{host}:{port}")
         protocol = protocol_factory()
@@ -98,7 +102,10 @@ class Client:
     """A client's connection, in memory."""
 
     def __init__(self, gateway: Gateway, answered: Callable[[bytes], None]) -> None:
-        self._protocol = gateway.listener()
+        protocol = gateway.listener()
+        if not isinstance(protocol, asyncio.Protocol):
+            raise BenchError("the gateway's connections take no bytes without a buffer")
+        self._protocol = protocol
         self._wire = Wire(answered)
         self._protocol.connection_made(self._wire)
 
@@ -113,10 +120,10 @@ class Client:
 
 
 class Crowd:
-    """`CONNECTIONS` clients that send one request over and over, each waiting for its answers."""
+    """`CONNECTIONS` clients that send one request after the other, each waiting for its answers."""
 
-    def __init__(self, gateway: Gateway, request: bytes, *, status: int) -> None:
-        self._request = request
+    def __init__(self, gateway: Gateway, requests: Iterator[bytes], *, status: int) -> None:
+        self._next = requests.__next__
         self._expected = b"HTTP/1.1 %d " % status
         self._left = 0
         self._done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -130,7 +137,7 @@ class Crowd:
         self._left = count
         self._done = asyncio.get_running_loop().create_future()
         for client in self._clients:
-            client.send(self._request)
+            client.send(self._next())
         async with asyncio.timeout(_ANSWER_SECONDS):
             await self._done
 
@@ -147,7 +154,7 @@ class Crowd:
                 return
             self._left -= 1
             if self._left >= CONNECTIONS:
-                client.send(self._request)
+                client.send(self._next())
             elif self._left == 0:
                 self._done.set_result(None)
 
@@ -173,9 +180,9 @@ class Inside:
             client.leave()
 
     @contextlib.contextmanager
-    def crowd(self, request: bytes, *, status: int) -> Iterator[Crowd]:
-        """Connect clients that will send a request, and expect this status."""
-        crowd = Crowd(self._gateway, request, status=status)
+    def crowd(self, requests: Iterator[bytes], *, status: int) -> Iterator[Crowd]:
+        """Connect clients that will send requests, and expect this status."""
+        crowd = Crowd(self._gateway, requests, status=status)
         try:
             yield crowd
         finally:
@@ -214,15 +221,20 @@ def fresh_settings() -> Iterator[Settings]:
 
 
 @contextlib.asynccontextmanager
-async def inside(settings: Settings, *, roles: Sequence[str]) -> AsyncIterator[Inside]:
-    """Run the gateway with the bench's own two files, and for each role a user of the same name.
+async def inside(
+    settings: Settings, *, roles: Sequence[str], policies: Path | None = None
+) -> AsyncIterator[Inside]:
+    """Run the gateway with the bench's own two files, or other `policies`, and for each role a user of the
+    same name.
 
     Must run on a `MemoryLoop`. Raise `BenchError` when it cannot be set up.
     """
     here = Path(__file__).parent
     set_up_logs(level=settings.log_level, form=settings.log_format)
     loaded = load_configuration(
-        here / "policies.yaml", here / "upstreams.yaml", environ={"BENCH_UPSTREAM": f"{_SERVICE}:80"}
+        policies or here / "policies.yaml",
+        here / "upstreams.yaml",
+        environ={"BENCH_UPSTREAM": f"{_SERVICE}:80"},
     )
     if loaded.snapshot is None:
         raise BenchError(f"the bench's own files do not hold: {loaded.findings}")

@@ -87,7 +87,7 @@ def gateway(name: str, upstream: int, *, profile: Path | None = None) -> Iterato
             environment |= {"GATEWAY_REDIS_URL": counters.url, "GATEWAY_DATABASE_URL": records.url}
             servers = (counters, records)
         if variant.authenticated:
-            _create_user(environment)
+            create_user(environment)
         what = ["bench.profiled", str(profile)] if profile else ["gateway", "serve"]
         command = [sys.executable, "-m", *what]
         pid = stack.enter_context(
@@ -97,7 +97,7 @@ def gateway(name: str, upstream: int, *, profile: Path | None = None) -> Iterato
             name=name,
             pid=pid,
             url=f"http://127.0.0.1:{port}{variant.path}",
-            headers=(f"Authorization: Bearer {_log_in(port)}",) if variant.authenticated else (),
+            headers=(f"Authorization: Bearer {log_in(port)}",) if variant.authenticated else (),
             servers=servers,
         )
 
@@ -128,7 +128,8 @@ def _environment(upstream: int, folder: Path, port: int, policies: str) -> dict[
     }
 
 
-def _create_user(environment: Mapping[str, str]) -> None:
+def create_user(environment: Mapping[str, str]) -> None:
+    """Make the bench's user, a clerk. Raise `BenchError`."""
     create = [sys.executable, "-m", "gateway", "users", "create", "bench", "--role", "clerk"]
     made = subprocess.run(
         [*create, "--password-stdin"],
@@ -143,7 +144,8 @@ def _create_user(environment: Mapping[str, str]) -> None:
         raise BenchError(f"the bench's user could not be made: {made.stderr.strip()}")
 
 
-def _log_in(port: int) -> str:
+def log_in(port: int) -> str:
+    """Return an access token of the bench's user. Raise `BenchError`."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=START_SECONDS)
     try:
         body = json.dumps({"username": "bench", "password": PASSWORD})

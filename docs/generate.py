@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import typer.main
+from generate_endpoints import endpoints_page
 
 from gateway.cli.main import app
 from gateway.config import json_schema
@@ -147,6 +148,7 @@ def _commands(path: str, command: Any) -> Iterator[tuple[str, Any]]:
 
 PAGES: Mapping[str, Callable[[], str]] = {
     "docs/reference/commands.md": lambda: NOTE + commands_page(),
+    "docs/reference/endpoints.md": lambda: NOTE + endpoints_page(),
     "docs/reference/metrics.md": lambda: NOTE + metrics_page(),
     "docs/reference/problems.md": lambda: NOTE + problems_page(),
     "docs/reference/settings.md": lambda: NOTE + settings_page(),

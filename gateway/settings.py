@@ -8,7 +8,7 @@ import difflib
 import os
 import re
 from collections.abc import Mapping
-from ipaddress import IPv4Network, IPv6Network, ip_network
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Annotated, Literal, Self
 from urllib.parse import quote, urlsplit
@@ -16,6 +16,7 @@ from urllib.parse import quote, urlsplit
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from gateway.formats import FORMATS
+from gateway.model.address import read_network
 from gateway.outlets import OutletFlaw, checkpoint_outlets_from, outlets_from
 
 PREFIX = "GATEWAY_"
@@ -26,12 +27,8 @@ FROM_FILES = frozenset(
 IGNORED = re.compile(r"GATEWAY_(TEST_.*|SERVICE_.*|PORT|PORT_.*)")
 """The suite's own variables, and what Kubernetes injects into every container of a service `gateway`."""
 NOT_YET = {
-    "tls_cert": "TLS on the clients' listener",
-    "tls_key": "TLS on the clients' listener",
-    "tls_client_ca": "client certificates",
     "https_redirect_listen": "the redirect listener",
     "hsts": "Strict-Transport-Security",
-    "smtp_url": "mail",
 }
 """Settings of the contract that this version does not enforce: refused, never accepted and ignored."""
 
@@ -129,7 +126,7 @@ class TrustedProxies(BaseModel):
             if word == "unix":
                 continue
             try:
-                networks.append(ip_network(word))
+                networks.append(read_network(word))
             except ValueError as error:
                 message = f"{word!r} is not a network ({error}); write CIDRs as in 10.0.0.0/8, or unix"
                 raise ValueError(message) from None
@@ -175,6 +172,14 @@ class Settings(BaseModel):
             "shares them between processes."
         ),
     )
+    smtp_url: str = Field(
+        "outbox:",
+        repr=False,
+        description=(
+            "Who sends mails: `smtp://NAME:PASSWORD@HOST:PORT` (STARTTLS) or `smtps://...` (TLS), with "
+            "`?from=ADDRESS`; `outbox:` writes them as `.eml` files into `outbox` in the data directory."
+        ),
+    )
     secret: str | None = Field(
         None,
         repr=False,
@@ -188,6 +193,20 @@ class Settings(BaseModel):
     )
     trusted_proxies: Annotated[TrustedProxies, BeforeValidator(TrustedProxies.parse)] = Field(
         TrustedProxies(), description="CIDRs, and the word `unix`, whose forwarding fields are believed."
+    )
+    tls_cert: Path | None = Field(
+        None,
+        description=(
+            "Certificate of the clients' listener, PEM with its chain behind it: then it speaks TLS alone. "
+            "Read again when it changes."
+        ),
+    )
+    tls_key: Path | None = Field(
+        None, description="Private key of that certificate, PEM, without a password."
+    )
+    tls_client_ca: Path | None = Field(
+        None,
+        description="Authorities that vouch for certificates of clients, which are then asked for one.",
     )
     audit_durability: Literal["process", "power", "off"] = Field(
         "process",
@@ -274,11 +293,34 @@ class Settings(BaseModel):
             except OutletFlaw as flaw:
                 message = f"{name}: {flaw}"
                 raise ValueError(message) from None
+        self._check_tls()
         parts = urlsplit(self.public_url)
-        if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
+        if parts.scheme not in {"http", "https"} or not parts.hostname:
             message = f"public_url: {self.public_url!r} is not a URL; write it as in https://api.example.com"
             raise ValueError(message)
+        if parts.query or parts.fragment:
+            message = (
+                f"public_url: {self.public_url!r} has a query or a fragment, and paths are added to it: "
+                "leave out what begins with ? or #"
+            )
+            raise ValueError(message)
         return self
+
+    def _check_tls(self) -> None:
+        for name, other in (
+            ("tls_cert", "tls_key"),
+            ("tls_key", "tls_cert"),
+            ("tls_client_ca", "tls_cert"),
+        ):
+            if getattr(self, name) is not None and getattr(self, other) is None:
+                message = f"{name}: is of no use without GATEWAY_{other.upper()}: set both"
+                raise ValueError(message)
+        if self.tls_cert is not None and self.listen.path is not None:
+            message = (
+                "tls_cert: the clients' listener is a unix socket, which nobody listens in on: unset it, or "
+                "listen on HOST:PORT"
+            )
+            raise ValueError(message)
 
     @property
     def is_shared(self) -> bool:

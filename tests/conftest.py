@@ -3,8 +3,10 @@
 import asyncio
 import errno
 import os
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from ipaddress import ip_address
+from pathlib import Path
 from typing import Any
 
 import hypothesis
@@ -13,6 +15,12 @@ import structlog
 import uvloop
 from blockbuster import BlockBuster
 from support import servers
+
+if sys.dont_write_bytecode:
+    # To compile all tests takes each process that runs them twenty seconds, unless it was done before. What is
+    # not to lie beside the sources is kept where pytest keeps what it knows.
+    sys.dont_write_bytecode = False
+    sys.pycache_prefix = str(Path(__file__).parents[1] / ".pytest_cache" / "bytecode")
 
 # A loaded machine is slow; that is no defect of what is tested.
 hypothesis.settings.register_profile("gateway", deadline=None)

@@ -5,7 +5,7 @@ import secrets
 from typing import Final
 
 ID_BYTES = 16
-PREFIXES = ("usr_", "cli_", "key_", "ses_")
+PREFIXES = ("usr_", "cli_", "key_", "ses_", "inv_")
 """Nothing that a user can choose begins like this, so that no name passes for an id."""
 
 _USER: Final = re.compile(f"usr_[0-9a-f]{{{2 * ID_BYTES}}}")

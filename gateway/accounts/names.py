@@ -48,6 +48,9 @@ def fault_in_email(address: str) -> str | None:
         return "must look like name@example.com"
     if not 0 < len(local) <= _MAX_LOCAL_PART or local.startswith(".") or local.endswith(".") or ".." in local:
         return "must look like name@example.com"
+    if "=?" in local:
+        # In the header of a mail it would be read as another address (RFC 2047 section 2).
+        return "must look like name@example.com"
     if set(local) & set('"(),:;<>[\\]|') or _DOMAIN.fullmatch(domain) is None:
         return "must look like name@example.com"
     return None

@@ -3,12 +3,17 @@
 The keyed hash (HMAC-SHA256 with a pepper that is not in the database) brings every password to 44 bytes:
 bcrypt looks at 72 bytes at most and version 5 of the library raises beyond that, which would tell existing
 accounts from others. Without the pepper, stolen hashes cannot be tried at all.
+
+The threads give way to everything else: bcrypt would otherwise take every core, and what requests wait for is
+the loop's thread. They are not the last in the queue for a core either, or a busy machine let nobody log in.
 """
 
 import asyncio
+import contextlib
 import hashlib
 import hmac
 import os
+import threading
 from base64 import b64encode
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -25,6 +30,11 @@ _MAX_COST = 31
 _VERSION = "v1$"
 _SECONDS_AT_DEFAULT_COST = 0.25
 _QUEUED_SECONDS = 2.0
+_LONGEST_WAIT = 10.0
+"""Seconds: on a machine that others keep busy the queue moves slowly."""
+_NICER = 10
+"""A tenth of what the loop's thread gets of a core that both want (sched(7))."""
+_NICEST = 19
 _SALT_AND_HASH = 53
 """Characters after the cost in bcrypt's own format."""
 
@@ -39,16 +49,31 @@ class HashingBusy(Exception):
 
 
 class Passwords:
-    """Hashes and checks passwords. Every check costs the same, whether there is anything to check or not."""
+    """Hashes and checks passwords. Every check costs the same, whether there is anything to check or not.
 
-    def __init__(self, pepper: bytes, *, cost: int = DEFAULT_COST, threads: int | None = None) -> None:
+    `threads` work at the same time, one for each core by default: processes that share a machine share its
+    cores. With `unhurried`, no request waits for the answer, and none is kept waiting: it may take as long
+    as it takes, and the threads give way to nothing.
+    """
+
+    def __init__(
+        self,
+        pepper: bytes,
+        *,
+        cost: int = DEFAULT_COST,
+        threads: int | None = None,
+        unhurried: bool = False,
+    ) -> None:
         if not _MIN_COST <= cost <= _MAX_COST:
             raise ValueError(f"bcrypt's cost is {_MIN_COST} to {_MAX_COST}, not {cost}")
         self._pepper = pepper
         self._cost = cost
+        self._longest_wait = None if unhurried else _LONGEST_WAIT
         count = threads or os.cpu_count() or 1
         # Its own executor: in the default one, logins would keep name look-ups and file access waiting.
-        self._threads = ThreadPoolExecutor(count, thread_name_prefix="passwords")
+        self._threads = ThreadPoolExecutor(
+            count, thread_name_prefix="passwords", initializer=None if unhurried else _give_way
+        )
         seconds = _SECONDS_AT_DEFAULT_COST * 2.0 ** (cost - DEFAULT_COST)
         self._places = BoundedSemaphore(count * max(1, int(_QUEUED_SECONDS / seconds)))
 
@@ -67,6 +92,13 @@ class Passwords:
         """Say whether a stored hash was made with another cost than today's."""
         return _cost_of(stored) != self._cost
 
+    def check_room(self) -> None:
+        """Raise `HashingBusy` when a password that came now would be refused: before anything else is done
+        for it."""
+        if not self._places.acquire(blocking=False):
+            raise HashingBusy
+        self._places.release()
+
     def close(self) -> None:
         """Give the threads back; what is queued is not done."""
         self._threads.shutdown(wait=False, cancel_futures=True)
@@ -81,7 +113,11 @@ class Passwords:
             raise
         # The place is given back when the work is over, not when somebody stops waiting for it.
         future.add_done_callback(lambda _: self._places.release())
-        return await asyncio.wrap_future(future)
+        try:
+            async with asyncio.timeout(self._longest_wait):
+                return await asyncio.wrap_future(future)
+        except TimeoutError:
+            raise HashingBusy from None
 
     def _hashed(self, password: str) -> str:
         return _VERSION + bcrypt.hashpw(self._keyed(password), bcrypt.gensalt(self._cost)).decode("ascii")
@@ -105,6 +141,14 @@ class Passwords:
         """Return 44 bytes that stand for the password, however it was composed (NFKC, NIST SP 800-63B)."""
         text = normalize("NFKC", password).encode("utf-8", "surrogatepass")
         return b64encode(hmac.digest(self._pepper, text, hashlib.sha256))
+
+
+def _give_way() -> None:
+    """Give this thread a lower priority than the rest of the process, where the system has such a thing."""
+    thread = threading.get_native_id()
+    with contextlib.suppress(OSError):
+        own = os.getpriority(os.PRIO_PROCESS, thread)
+        os.setpriority(os.PRIO_PROCESS, thread, min(own + _NICER, _NICEST))
 
 
 def length_of(password: str) -> int:

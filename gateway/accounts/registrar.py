@@ -10,10 +10,12 @@ from collections.abc import Mapping
 from gateway.accounts.ids import new_id
 from gateway.accounts.names import fault_in_email, fault_in_username
 from gateway.accounts.origin import Origin
-from gateway.accounts.outcome import AccountRefusal
-from gateway.accounts.passwords import MAX_CHARACTERS, HashingBusy, Passwords, length_of
-from gateway.model import Event, EventKind, Principal, PrincipalKind, Reason, canonical_name
-from gateway.ports import Clock, Events, Taken, User, UserStore
+from gateway.accounts.outcome import AccountRefusal, invalid, no_room
+from gateway.accounts.password_rules import fault_in_password
+from gateway.accounts.passwords import HashingBusy, Passwords
+from gateway.accounts.recording import principal_of
+from gateway.model import Event, EventKind, Principal, Reason, canonical_name
+from gateway.ports import Clock, Events, Invite, Taken, User, UserStore
 
 
 class Registrar:
@@ -37,22 +39,28 @@ class Registrar:
         kind: EventKind,
         actor: Principal | None,
         origin: Origin,
+        rejects_common: bool = False,
+        invite: Invite | None = None,
+        says_taken: bool = True,
     ) -> User | AccountRefusal:
-        """Store a new account, recorded as `kind`; `actor` None: the new account itself.
+        """Store a new account, recorded as `kind`; `actor` None: the new account itself. An invitation is
+        used up with it.
 
-        Raise `StoreUnavailable`; then nothing has been stored.
+        Unless it `says_taken`, a taken name takes the time of a free one. Raise `StoreUnavailable`; then
+        nothing has been stored.
         """
-        errors = _errors_in(username, email, password, min_length)
+        errors = _errors_in(username, email, password, min_length, rejects_common=rejects_common)
         if errors:
             return AccountRefusal(reason=Reason.INVALID_REQUEST, errors=errors)
-        # Asked before hashing: a taken name costs no quarter of a second. The unique index decides races.
-        for field, name in (("username", username), ("email", email)):
-            if name is not None and await self._users.find_by_login(canonical_name(name)) is not None:
-                return _taken(field)
+        if says_taken:
+            # Before hashing: a taken name costs no quarter of a second. The unique index decides races.
+            for field, name in (("username", username), ("email", email)):
+                if name is not None and await self._users.find_by_login(canonical_name(name)) is not None:
+                    return _taken(field)
         try:
             password_hash = await self._passwords.hash(password)
         except HashingBusy as busy:
-            return AccountRefusal(reason=Reason.OVERLOADED, retry_after=busy.retry_after)
+            return no_room(busy.retry_after)
         now = self._clock.now()
         user = User(
             id=new_id("usr_"),
@@ -75,46 +83,33 @@ class Registrar:
             personal={"username": username},
         )
         try:
-            await self._users.add(user, before_commit=lambda: self._events.event(event))
+            await self._users.add(
+                user,
+                invite=None if invite is None else invite.id,
+                before_commit=lambda: self._events.event(event),
+            )
         except Taken as taken:
             return _taken(taken.field)
         return user
 
 
-def principal_of(user: User, *, session: str | None = None) -> Principal:
-    """Return an account as the one who acts, vouched for by its password or its refresh token."""
-    return Principal(
-        id=user.id,
-        kind=PrincipalKind.USER,
-        name=user.username,
-        authn="accounts",
-        authn_kind="password",
-        roles=user.roles,
-        session=session,
-        subject=user.id,
-    )
-
-
 def _errors_in(
-    username: str, email: str | None, password: str, min_length: int
+    username: str, email: str | None, password: str, min_length: int, *, rejects_common: bool
 ) -> tuple[Mapping[str, str], ...]:
+    fault = fault_in_password(
+        password, username, email or "", min_length=min_length, rejects_common=rejects_common
+    )
     faults = (
         ("username", fault_in_username(username)),
         ("email", None if email is None else fault_in_email(email)),
-        ("password", _fault_in_password(password, min_length)),
+        ("password", fault),
     )
     return tuple({"field": field, "message": fault} for field, fault in faults if fault is not None)
 
 
-def _fault_in_password(password: str, min_length: int) -> str | None:
-    if length_of(password) < max(min_length, 1):
-        return f"must have at least {max(min_length, 1)} characters"
-    if len(password) > MAX_CHARACTERS:
-        return f"may have at most {MAX_CHARACTERS} characters"
-    return None
-
-
 def _taken(field: str) -> AccountRefusal:
+    if field == "invite":
+        return invalid("invite", "was used meanwhile")
     name = {"username": "user name", "email": "e-mail address"}[field]
     return AccountRefusal(
         reason=Reason.CONFLICT,

@@ -20,7 +20,7 @@ async def at_the_command_line(settings: Settings) -> AsyncIterator[Stores]:
 
     There may be no gateway on this machine that would ship what the command recorded.
     """
-    async with open_stores(settings) as stores:
+    async with open_stores(settings, serves=False) as stores:
         try:
             yield stores
         finally:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gateway.accounts import Passwords, Registrar
+from gateway.accounts import Mailing, Passwords, Registrar
 from gateway.assembly.auditing import Auditing, open_auditing
 from gateway.audit import Auditor, WholeTrail
 from gateway.crypto import MasterSecret, Sealer, SecretUnusable, load_or_create
@@ -17,12 +17,20 @@ from gateway.stores.sql import (
     Database,
     DatabaseUnusable,
     SqlApiKeyStore,
+    SqlBlockStore,
     SqlChangeFeed,
+    SqlClientStore,
+    SqlFactorStore,
+    SqlInviteStore,
+    SqlLinkStore,
+    SqlMailQueue,
+    SqlRevokedTokens,
     SqlSecretCheck,
     SqlSessionStore,
     SqlSigningKeyStore,
     SqlUserStore,
 )
+from gateway.workers import usable_cores
 
 if TYPE_CHECKING:
     from gateway.stores.redis import Bell, RedisAddress
@@ -55,11 +63,18 @@ class Stores:
     users: SqlUserStore
     sessions: SqlSessionStore
     api_keys: SqlApiKeyStore
+    factors: SqlFactorStore
+    clients: SqlClientStore
+    revoked_tokens: SqlRevokedTokens
     signing_keys: SqlSigningKeyStore
     changes: SqlChangeFeed
     audit: Auditing
     passwords: Passwords
+    blocks: SqlBlockStore
     registrar: Registrar
+    links: SqlLinkStore
+    invites: SqlInviteStore
+    mailing: Mailing
 
     @property
     def events(self) -> Auditor:
@@ -73,11 +88,14 @@ class Stores:
 
 
 @contextlib.asynccontextmanager
-async def open_stores(settings: Settings, *, patience: Patience | None = None) -> AsyncIterator[Stores]:
+async def open_stores(
+    settings: Settings, *, patience: Patience | None = None, serves: bool = True
+) -> AsyncIterator[Stores]:
     """Open everything that a process keeps, creating what is missing. Raise `StartRefused`, `StoreAway`.
 
     A database server that is away is waited for with `patience`; without it, that is a refusal, and so is
-    everything that is wrong with a file.
+    everything that is wrong with a file. `serves`: requests are waited on meanwhile, so that hashing gives
+    way to them.
     """
     clock = SystemClock()
     async with contextlib.AsyncExitStack() as stack:
@@ -100,7 +118,12 @@ async def open_stores(settings: Settings, *, patience: Patience | None = None) -
             # A command ends sooner than anybody would ring for it.
             stack.push_async_callback(bell.flush)
         users = SqlUserStore(database)
-        passwords = Passwords(secret.derive("password-pepper"))
+        # Processes that share a machine share its cores.
+        passwords = Passwords(
+            secret.derive("password-pepper"),
+            threads=max(1, usable_cores() // settings.workers),
+            unhurried=not serves,
+        )
         stack.callback(passwords.close)
         yield Stores(
             settings=settings,
@@ -113,10 +136,17 @@ async def open_stores(settings: Settings, *, patience: Patience | None = None) -
             users=users,
             sessions=SqlSessionStore(database),
             api_keys=SqlApiKeyStore(database),
+            blocks=SqlBlockStore(database),
+            factors=SqlFactorStore(database),
+            clients=SqlClientStore(database),
+            revoked_tokens=SqlRevokedTokens(database),
             signing_keys=SqlSigningKeyStore(database),
             changes=SqlChangeFeed(database),
             audit=audit,
             passwords=passwords,
+            links=SqlLinkStore(database),
+            invites=SqlInviteStore(database),
+            mailing=Mailing(SqlMailQueue(database), sealer, clock),
             registrar=Registrar(users=users, passwords=passwords, events=audit.events, clock=clock),
         )
 

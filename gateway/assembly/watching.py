@@ -8,7 +8,8 @@ from gateway.assembly.counting import Counting
 from gateway.assembly.custody import Custody
 from gateway.assembly.stores import Stores
 from gateway.config import Current
-from gateway.edge import ClientsDoor, Listener
+from gateway.edge import HANDSHAKE_OUTCOMES, ClientsDoor, Listener, ServerTls
+from gateway.identity import Issuers
 from gateway.observability import AccessLog, Metrics, families
 from gateway.proxy import CIRCUIT_STATES, TARGET_STATES, Forwarder
 from gateway.stores.memory import FollowedRevocations
@@ -23,6 +24,16 @@ def watch_edge(metrics: Metrics, *, door: ClientsDoor, listener: Listener, acces
     metrics.watch(families.CLIENT_CONNECTIONS, lambda: len(listener.connections))
     metrics.watch(families.LOG_DROPPED, lambda: access_log.dropped)
     metrics.watch(families.UNRECORDED, lambda: {"connection": listener.silent, "interim": listener.interim})
+
+
+def watch_tls(metrics: Metrics, *, tls: ServerTls, listener: Listener) -> None:
+    """Show how clients' connections are secured."""
+    metrics.watch(
+        families.TLS_HANDSHAKES,
+        lambda: {outcome: listener.handshakes[outcome] for outcome in HANDSHAKE_OUTCOMES},
+    )
+    metrics.watch(families.TLS_EXPIRY, lambda: tls.expires)
+    metrics.watch(families.TLS_UNUSABLE, lambda: int(tls.fault is not None))
 
 
 def watch_upstreams(metrics: Metrics, forwarder: Forwarder) -> None:
@@ -145,6 +156,27 @@ def watch_outlets(metrics: Metrics, custody: Custody) -> None:
         families.OUTLET_LAG, lambda: {one.name: lag for one in served if (lag := one.lag) is not None}
     )
     metrics.watch(families.OUTLET_FAILING, lambda: {one.name: int(one.failing is not None) for one in served})
+
+
+def watch_issuers(metrics: Metrics, issuers: Issuers, *, current: Current) -> None:
+    """Show how fresh the keys of other issuers are, and which grants could not be decided."""
+    keys = issuers.keys
+    metrics.watch(
+        families.ISSUER_FETCHES,
+        lambda: {
+            (name, result): count
+            for name, one in keys.items()
+            for result, count in (("fetched", one.fetched), ("failed", one.failed))
+        },
+    )
+    metrics.watch(
+        families.ISSUER_KEYS_AGE,
+        lambda: {name: age for name, one in keys.items() if (age := one.age) is not None},
+    )
+    metrics.watch(
+        families.ISSUER_FAILING, lambda: {name: int(one.fault is not None) for name, one in keys.items()}
+    )
+    metrics.watch(families.GRANTS_UNKNOWN, lambda: current.snapshot.grants.unknown)
 
 
 def watch_knowledge(

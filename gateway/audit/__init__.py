@@ -11,7 +11,7 @@ from gateway.audit.follow_checkpoints import CheckpointFollower
 from gateway.audit.ledger import Reach
 from gateway.audit.notary import Notary
 from gateway.audit.pressure import Level, Pressure
-from gateway.audit.record import decode, encode, timestamp
+from gateway.audit.record import decode, encode
 from gateway.audit.recording import Recording, Redaction
 from gateway.audit.redact import keyed_hash
 from gateway.audit.retention import Disposal
@@ -49,5 +49,4 @@ __all__ = [
     "parse_cursor",
     "parse_filter",
     "parse_time",
-    "timestamp",
 ]

@@ -10,7 +10,7 @@ from gateway.audit.fragments import Fragments, Introduction, attributes_member
 from gateway.audit.happened import Record, happened
 from gateway.audit.persons import NOTHING, Fields, Persons, Said
 from gateway.audit.pressure import Level, Pressure
-from gateway.audit.record import Timestamps, encode, quoted, written
+from gateway.audit.record import encode, quoted, written
 from gateway.audit.recording import Recording, Redaction
 from gateway.crypto import Sealer
 from gateway.model import (
@@ -23,13 +23,14 @@ from gateway.model import (
     Reason,
     Refusal,
     RequestHead,
+    Timestamps,
     status_of,
 )
 from gateway.ports import AuditUnavailable, Clock, Spool
 
 Attributes = Mapping[str, object]
 
-OPEN: Final = frozenset({"authn.kind", "broken", "credential.scopes", "diagnosis"})
+OPEN: Final = frozenset({"authn.kind", "broken", "credential.scopes", "diagnosis", "forward_auth"})
 """Attributes that are nobody's personal data."""
 _NONE: Final[Attributes] = MappingProxyType({})
 _UNANSWERED: Final = 4096

@@ -14,10 +14,9 @@ from datetime import UTC, datetime
 from difflib import get_close_matches
 from typing import Final
 
-from gateway.audit.record import timestamp
 from gateway.audit.recording import Redaction
 from gateway.audit.redact import Redactor
-from gateway.model import RECORD_FIELDS, Comparison, Outcome, PrincipalKind, Term
+from gateway.model import RECORD_FIELDS, Comparison, Outcome, PrincipalKind, Term, timestamp
 
 _NUMBERS: Final = frozenset({"seq", "status", "bytes_in", "bytes_out", "duration_ms"})
 _ACTOR: Final = ("actor.id", "actor.kind", "actor.name")

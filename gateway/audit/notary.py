@@ -9,8 +9,8 @@ from datetime import datetime
 from typing import Final
 
 from gateway.audit.checkpoint import Mark, Statement, digest
-from gateway.audit.record import timestamp
 from gateway.crypto import NoteSigner
+from gateway.model import timestamp
 from gateway.ports import Checkpoint, Checkpoints, Clock, Dropped, Run
 
 _AFTER: Final = 10.0

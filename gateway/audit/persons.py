@@ -67,11 +67,12 @@ class Persons:
         `apart` are attributes that the record does not show, as they are to be shown.
         """
         shown = encode(apart) if apart else b""
-        key = (subject, known, client, agent, shown)
+        name = None if known.subject is None else known.principal.name
+        key = (subject, name, client, agent, shown)
         said = self._kept.get(key)
         if said is not None:
             return said
-        fields: dict[str, object] = {} if known.subject is None else {"name": known.principal.name}
+        fields: dict[str, object] = {} if name is None else {"name": name}
         fields["source_ip"] = self._redactor.address(client)
         if agent is not None:
             fields["user_agent"] = self._redactor.agent(agent)

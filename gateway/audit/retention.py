@@ -9,9 +9,8 @@ from typing import Final
 import structlog
 
 from gateway.audit.notary import Notary
-from gateway.audit.record import timestamp
 from gateway.audit.vouched import younger
-from gateway.model import Event, EventKind, Principal
+from gateway.model import Event, EventKind, Principal, timestamp
 from gateway.ports import Clock, Dropped, Events, Retention, RetentionRefused, StoreUnavailable
 
 _DAY: Final = 86400

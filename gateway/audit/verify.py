@@ -17,10 +17,9 @@ from gateway.audit.findings import Finding, Findings
 from gateway.audit.gaps import GAP
 from gateway.audit.ledger import Ledger, Reach
 from gateway.audit.overlap import Overlap
-from gateway.audit.record import timestamp
 from gateway.audit.walk import Walk
 from gateway.crypto import NoteKey, link
-from gateway.model import time_of
+from gateway.model import time_of, timestamp
 from gateway.ports import Checkpoints, Damage, Run, SpoolEvidence, TrailEvidence, Withheld
 
 _CHUNKS: Final = "audit_chunks"

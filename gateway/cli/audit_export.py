@@ -5,11 +5,12 @@ import time
 from collections.abc import Sequence
 
 from gateway.assembly import at_the_command_line
-from gateway.audit import FilterError, keyed_hash, timestamp
+from gateway.audit import FilterError, keyed_hash
 from gateway.cli.audit import filter_of, warn
 from gateway.cli.progress import Progress
 from gateway.cli.refusals import FAILED, USAGE, complain, run_command
 from gateway.formats import FORMATS, Format
+from gateway.model import timestamp
 from gateway.operations import export_records, note_reading, operator_at_the_command_line
 from gateway.ports import AuditQuery
 from gateway.settings import Settings

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import orjson
 
-Value = str | bool | None | list[str]
+Value = str | int | None | list[str]
 Row = Mapping[str, Value]
 
 
@@ -47,7 +47,7 @@ def _text(value: Value) -> str:
             return "-"
         case bool():
             return "yes" if value else "no"
-        case str():
-            return value
+        case str() | int():
+            return str(value)
         case _:
             return ", ".join(value)

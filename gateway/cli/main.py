@@ -6,14 +6,20 @@ Modules of commands are imported when they run: a help text must not cost the st
 import os
 import sys
 import traceback
-from collections.abc import Callable
 from enum import StrEnum
-from typing import Annotated, Final, NoReturn
+from typing import Annotated, Final, Protocol, cast
 
 import typer
 
 from gateway import __version__
-from gateway.settings import Settings, SettingsError, load_settings
+from gateway.cli.options import DatabaseUrl, DataDir, Policies, Upstreams, run
+from gateway.cli.words_audit import audit
+from gateway.cli.words_blocks import blocks
+from gateway.cli.words_clients import clients
+from gateway.cli.words_invites import invites
+from gateway.cli.words_keys import keys
+from gateway.cli.words_signing_keys import signing_keys
+from gateway.cli.words_users import users
 
 app = typer.Typer(
     name="gateway",
@@ -22,47 +28,13 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-users = typer.Typer(help="The gateway's own users.", no_args_is_help=True)
-keys = typer.Typer(help="API keys.", no_args_is_help=True)
-audit = typer.Typer(help="The audit trail.", no_args_is_help=True)
 app.add_typer(users, name="users")
+app.add_typer(invites, name="invites")
+app.add_typer(clients, name="clients")
 app.add_typer(keys, name="keys")
+app.add_typer(signing_keys, name="signing-keys")
+app.add_typer(blocks, name="blocks")
 app.add_typer(audit, name="audit")
-
-Upstreams = Annotated[str | None, typer.Option(help="The file that says where services are.")]
-Policies = Annotated[str | None, typer.Option(help="The file that says who may, and how often.")]
-DataDir = Annotated[str | None, typer.Option(help="Directory of spool, SQLite file and secret.")]
-DatabaseUrl = Annotated[str | None, typer.Option(help="Database: sqlite:///PATH or postgresql://...")]
-
-
-Filter = Annotated[
-    list[str] | None,
-    typer.Argument(
-        metavar="FILTER",
-        help="What a record must meet: FIELD:VALUE, or -FIELD:VALUE for what must not be.",
-    ),
-]
-Since = Annotated[str | None, typer.Option(help="Not older: 1h, 7d, or a time of RFC 3339.")]
-Until = Annotated[str | None, typer.Option(help="Older than this.")]
-# What is not wanted begins with a hyphen, as options do; the filter refuses what is neither.
-FILTERED: Final = {"ignore_unknown_options": True}
-
-
-class ExportFormat(StrEnum):
-    """How records are written for others."""
-
-    jsonl = "jsonl"
-    csv = "csv"
-    ocsf = "ocsf"
-    ecs = "ecs"
-    cef = "cef"
-
-
-class Format(StrEnum):
-    """How a command prints data."""
-
-    text = "text"
-    json = "json"
 
 
 class FindingFormat(StrEnum):
@@ -81,10 +53,21 @@ class Which(StrEnum):
     upstreams = "upstreams"
 
 
+_UsageError: Final = cast("type[Exception]", typer.BadParameter.__mro__[1])
+"""Whatever is wrong with a command line; this is the one kind of it that typer exports."""
+
+
 def main() -> None:
     """Run the command line; never ends in a traceback."""
     try:
-        app(prog_name="gateway")
+        code = app(prog_name="gateway", standalone_mode=False)
+        sys.exit(code if isinstance(code, int) else 0)
+    except _UsageError as error:
+        _explain_usage(cast("_UsageFlaw", error))
+        sys.exit(2)
+    except typer.Abort:
+        print("gateway: aborted", file=sys.stderr)
+        sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)
     except BrokenPipeError:
@@ -100,25 +83,25 @@ def main() -> None:
         sys.exit(1)
 
 
-def _run(command: Callable[[Settings], int], **flags: str | None) -> NoReturn:
-    try:
-        settings = load_settings(os.environ, flags)
-    except SettingsError as error:
-        _fail(str(error))
-    from gateway.assembly import StartRefused, StoreAway
+class _UsageFlaw(Protocol):
+    """As much of `_UsageError` as is told."""
 
-    try:
-        code = command(settings)
-    except StoreAway as away:
-        _fail(str(away), code=1)
-    except StartRefused as refused:
-        _fail(str(refused))
-    raise typer.Exit(code)
+    @property
+    def ctx(self) -> typer.Context | None:
+        """Of the command that was meant."""
+
+    def format_message(self) -> str:
+        """Return what is wrong."""
 
 
-def _fail(message: str, *, code: int = 2) -> NoReturn:
-    print(f"gateway: {message}", file=sys.stderr)
-    raise typer.Exit(code)
+def _explain_usage(error: _UsageFlaw) -> None:
+    """Say in one sentence what is wrong with a command line, and where to read how it is written."""
+    message = " ".join(error.format_message().replace("Value error, ", "").split()).rstrip(".")
+    # Empty: a group of commands without one of them has shown its help.
+    if message:
+        where = "gateway" if error.ctx is None else error.ctx.command_path
+        told = f"{message[0].lower()}{message[1:]}"
+        print(f"gateway: {told}; `{where} --help` says more", file=sys.stderr)
 
 
 def _version(wanted: bool) -> None:
@@ -150,7 +133,7 @@ def serve(
     """Run the gateway."""
     from gateway.cli.serve import serve as command
 
-    _run(
+    run(
         command,
         upstreams=upstreams,
         policies=policies,
@@ -172,7 +155,7 @@ def demo(
     """Run the gateway in front of a small real service, with users to try it."""
     from gateway.cli.demo import demo as command
 
-    _run(command, listen=listen, admin_listen=admin_listen, data_dir=data_dir)
+    run(command, listen=listen, admin_listen=admin_listen, data_dir=data_dir)
 
 
 @app.command(epilog="Example: gateway check --format github")
@@ -186,7 +169,7 @@ def check(
     """Validate both files and their references: exit 0 fine, 1 findings, 2 unreadable."""
     from gateway.cli.check import check as command
 
-    _run(
+    run(
         lambda settings: command(
             settings.policies, settings.upstreams, strict=strict, no_secrets=no_secrets, output=format.value
         ),
@@ -217,274 +200,4 @@ def migrate(
     """Create the database schema, or bring it up to date. Every other command does it too."""
     from gateway.cli.migrate import migrate as command
 
-    _run(lambda settings: command(settings, grant=grant), data_dir=data_dir, database_url=database_url)
-
-
-@users.command(
-    "create", epilog="Example: gateway users create alice --role admin --password-stdin < password"
-)
-def users_create(
-    name: Annotated[str, typer.Argument(help="User name.")],
-    email: Annotated[str | None, typer.Option(help="E-mail address; it counts as verified.")] = None,
-    role: Annotated[list[str] | None, typer.Option(help="A role of the policy; may be repeated.")] = None,
-    password_stdin: Annotated[
-        bool, typer.Option("--password-stdin", help="Read the password from standard input.")
-    ] = False,
-    format: Annotated[Format, typer.Option(help="How the account is printed.")] = Format.text,
-    data_dir: DataDir = None,
-    database_url: DatabaseUrl = None,
-    policies: Policies = None,
-) -> None:
-    """Make a verified account. The password comes from standard input or a prompt, never from an argument."""
-    from gateway.cli.users import create as command
-
-    _run(
-        lambda settings: command(
-            settings,
-            name,
-            email=email,
-            roles=role or [],
-            password_stdin=password_stdin,
-            output=format.value,
-        ),
-        data_dir=data_dir,
-        database_url=database_url,
-        policies=policies,
-    )
-
-
-@users.command("list", epilog="Example: gateway users list --format json")
-def users_list(
-    format: Annotated[Format, typer.Option(help="How the accounts are printed.")] = Format.text,
-    data_dir: DataDir = None,
-    database_url: DatabaseUrl = None,
-) -> None:
-    """List every account, by name."""
-    from gateway.cli.users import list_all as command
-
-    _run(
-        lambda settings: command(settings, output=format.value), data_dir=data_dir, database_url=database_url
-    )
-
-
-@users.command("delete", epilog="Example: gateway users delete alice --erase")
-def users_delete(
-    name: Annotated[str, typer.Argument(help="User name, e-mail address or id.")],
-    erase: Annotated[
-        bool,
-        typer.Option(
-            "--erase",
-            help="Make what the audit trail says of the person unreadable too: names, addresses. For good. "
-            "By id, also of a user that was deleted before.",
-        ),
-    ] = False,
-    format: Annotated[Format, typer.Option(help="How the answer is printed.")] = Format.text,
-    data_dir: DataDir = None,
-    database_url: DatabaseUrl = None,
-) -> None:
-    """Delete a user with its sessions and keys, in every running process within a second."""
-    from gateway.cli.users import delete as command
-
-    _run(
-        lambda settings: command(settings, name, erase=erase, output=format.value),
-        data_dir=data_dir,
-        database_url=database_url,
-    )
-
-
-@keys.command(
-    "create", epilog="Example: gateway keys create ci --user alice --scope orders:read --expires 90d"
-)
-def keys_create(
-    name: Annotated[str, typer.Argument(help="What the key is for; unique for its owner.")],
-    user: Annotated[str, typer.Option(help="Its owner: user name, e-mail address or id.")],
-    scope: Annotated[
-        list[str] | None, typer.Option(help="Confine it to a scope, within the owner's; may be repeated.")
-    ] = None,
-    expires: Annotated[str | None, typer.Option(help="Lifetime, as in 90d; default: no end.")] = None,
-    format: Annotated[Format, typer.Option(help="How the key is printed.")] = Format.text,
-    data_dir: DataDir = None,
-    database_url: DatabaseUrl = None,
-    policies: Policies = None,
-) -> None:
-    """Issue an API key. It is shown once."""
-    from gateway.cli.keys import create as command
-
-    _run(
-        lambda settings: command(
-            settings, name, user=user, scopes=scope or [], expires=expires, output=format.value
-        ),
-        data_dir=data_dir,
-        database_url=database_url,
-        policies=policies,
-    )
-
-
-@keys.command("list", epilog="Example: gateway keys list")
-def keys_list(
-    format: Annotated[Format, typer.Option(help="How the keys are printed.")] = Format.text,
-    data_dir: DataDir = None,
-    database_url: DatabaseUrl = None,
-) -> None:
-    """List every key, newest first; never the keys themselves."""
-    from gateway.cli.keys import list_all as command
-
-    _run(
-        lambda settings: command(settings, output=format.value), data_dir=data_dir, database_url=database_url
-    )
-
-
-@keys.command("revoke", epilog="Example: gateway keys revoke key_01ABC")
-def keys_revoke(
-    id: Annotated[str, typer.Argument(help="Id of the key, as `gateway keys list` shows it.")],
-    format: Annotated[Format, typer.Option(help="How the answer is printed.")] = Format.text,
-    data_dir: DataDir = None,
-    database_url: DatabaseUrl = None,
-) -> None:
-    """End a key, in every running process within a second."""
-    from gateway.cli.keys import revoke as command
-
-    _run(
-        lambda settings: command(settings, id, output=format.value),
-        data_dir=data_dir,
-        database_url=database_url,
-    )
-
-
-@audit.command(
-    "list",
-    epilog="Example: gateway audit list decision:deny 'status:>=500' since:1h",
-    context_settings=FILTERED,
-)
-def audit_list(
-    filter: Filter = None,
-    since: Since = None,
-    until: Until = None,
-    actor: Annotated[str | None, typer.Option(help="Id or name of who asked.")] = None,
-    decision: Annotated[str | None, typer.Option(help="allow or deny.")] = None,
-    route: Annotated[str | None, typer.Option(help="Id of a route.")] = None,
-    request_id: Annotated[str | None, typer.Option(help="X-Request-Id of an answer.")] = None,
-    kind: Annotated[str | None, typer.Option(help="decision, completion or event.")] = None,
-    limit: Annotated[int, typer.Option(help="At most so many.", min=1)] = 50,
-    cursor: Annotated[
-        str | None, typer.Option(help="Where the last page ended: TIME/WRITER/SEQ of its last record.")
-    ] = None,
-    format: Annotated[Format, typer.Option(help="How the records are printed.")] = Format.text,
-    data_dir: DataDir = None,
-    database_url: DatabaseUrl = None,
-) -> None:
-    """List records, newest first. The reading is recorded too."""
-    from gateway.cli.audit import list_ as command
-
-    _run(
-        lambda settings: command(
-            settings,
-            filter or [],
-            since=since,
-            until=until,
-            actor=actor,
-            decision=decision,
-            route=route,
-            request_id=request_id,
-            kind=kind,
-            limit=limit,
-            cursor=cursor,
-            output=format.value,
-        ),
-        data_dir=data_dir,
-        database_url=database_url,
-    )
-
-
-@audit.command("tail", epilog="Example: gateway audit tail decision:deny", context_settings=FILTERED)
-def audit_tail(
-    filter: Filter = None,
-    format: Annotated[Format, typer.Option(help="How the records are printed.")] = Format.text,
-    data_dir: DataDir = None,
-    database_url: DatabaseUrl = None,
-) -> None:
-    """Print the last records that match, then each new one, until Ctrl-C."""
-    from gateway.cli.audit import tail as command
-
-    _run(
-        lambda settings: command(settings, filter or [], output=format.value),
-        data_dir=data_dir,
-        database_url=database_url,
-    )
-
-
-@audit.command(
-    "export",
-    epilog="Example: gateway audit export --as csv route:orders since:7d > orders.csv",
-    context_settings=FILTERED,
-)
-def audit_export(
-    filter: Filter = None,
-    as_: Annotated[ExportFormat, typer.Option("--as", help="How they are written.")] = ExportFormat.jsonl,
-    since: Since = None,
-    until: Until = None,
-    data_dir: DataDir = None,
-    database_url: DatabaseUrl = None,
-) -> None:
-    """Print all records that match, oldest first, one a line. The reading is recorded too."""
-    from gateway.cli.audit_export import export as command
-
-    _run(
-        lambda settings: command(settings, filter or [], format=as_.value, since=since, until=until),
-        data_dir=data_dir,
-        database_url=database_url,
-    )
-
-
-@audit.command("hash", epilog="Example: gateway audit hash < value")
-def audit_hash(data_dir: DataDir = None, database_url: DatabaseUrl = None) -> None:
-    """Print what stands in records for a value whose field is hashed. The value comes from standard input."""
-    from gateway.cli.audit_export import hash_ as command
-
-    _run(command, data_dir=data_dir, database_url=database_url)
-
-
-@audit.command("verify", epilog="Example: gateway audit verify --checkpoints /mnt/elsewhere/checkpoints.txt")
-def audit_verify(
-    checkpoints: Annotated[
-        str | None,
-        typer.Option(
-            help="A file of the checkpoints as they were kept elsewhere; default: those of this machine that "
-            "GATEWAY_AUDIT_CHECKPOINTS names."
-        ),
-    ] = None,
-    key: Annotated[
-        str | None,
-        typer.Option(help="A file of the keys they are signed with, when that is not this installation's."),
-    ] = None,
-    show_key: Annotated[
-        bool, typer.Option("--show-key", help="Print this installation's key, and check nothing.")
-    ] = False,
-    format: Annotated[Format, typer.Option(help="How the findings are printed.")] = Format.text,
-    data_dir: DataDir = None,
-    database_url: DatabaseUrl = None,
-) -> None:
-    """Check that no record was changed, removed or moved: exit 0 whole, 1 findings, 2 unreadable."""
-    from gateway.cli.audit_verify import verify as command
-
-    _run(
-        lambda settings: command(
-            settings, checkpoints=checkpoints, key=key, show_key=show_key, output=format.value
-        ),
-        data_dir=data_dir,
-        database_url=database_url,
-    )
-
-
-@audit.command("prune", epilog="Example: gateway audit prune --before 400d")
-def audit_prune(
-    before: Annotated[
-        str | None, typer.Option(help="Older than so many days, as in 400d; default: GATEWAY_AUDIT_KEEP.")
-    ] = None,
-    data_dir: DataDir = None,
-    database_url: DatabaseUrl = None,
-) -> None:
-    """Remove the oldest days of the trail. The gateway does it by itself where its database role may."""
-    from gateway.cli.audit_prune import prune as command
-
-    _run(lambda settings: command(settings, before=before), data_dir=data_dir, database_url=database_url)
+    run(lambda settings: command(settings, grant=grant), data_dir=data_dir, database_url=database_url)

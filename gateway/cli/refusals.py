@@ -5,6 +5,7 @@ import sys
 from collections.abc import Coroutine
 
 from gateway.accounts import AccountRefusal
+from gateway.model import Reason
 from gateway.ports import AuditUnavailable, StoreUnavailable
 
 FAILED = 1
@@ -16,15 +17,17 @@ def complain(message: str) -> None:
     print(f"gateway: {message}", file=sys.stderr)
 
 
-def explain_refusal(refusal: AccountRefusal) -> None:
-    """Say why not, everything at once."""
+def explain_refusal(refusal: AccountRefusal) -> int:
+    """Say why not, everything at once; return the exit code: what was written cannot be taken, or it was
+    refused for how things are."""
     if refusal.detail is not None:
         complain(refusal.detail)
-        return
-    for error in refusal.errors:
-        complain(f"{error['field']} {error['message']}")
-    if not refusal.errors:
-        complain(refusal.reason.value)
+    else:
+        for error in refusal.errors:
+            complain(f"{error['field']} {error['message']}")
+        if not refusal.errors:
+            complain(refusal.reason.value)
+    return USAGE if refusal.reason is Reason.INVALID_REQUEST else FAILED
 
 
 def run_command(work: Coroutine[None, None, int]) -> int:

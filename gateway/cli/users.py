@@ -1,12 +1,11 @@
 """`gateway users`: the gateway's own users, from the command line of its machine."""
 
-import getpass
-import sys
 from collections.abc import Sequence
 
-from gateway.accounts import AccountRefusal
+from gateway.accounts import AccountRefusal, AccountRules
 from gateway.assembly import at_the_command_line
 from gateway.cli.listing import Row, print_row, print_rows, time_text
+from gateway.cli.passwords import read_password
 from gateway.cli.policy_in_force import policy_in_force, unknown_name
 from gateway.cli.refusals import FAILED, USAGE, complain, explain_refusal, run_command
 from gateway.operations import (
@@ -15,11 +14,12 @@ from gateway.operations import (
     delete_user,
     list_users,
     operator_at_the_command_line,
+    show_user,
 )
 from gateway.ports import User
 from gateway.settings import Settings
 
-_LEAST_LENGTH = 12
+LEAST_LENGTH = 12
 """Characters of a password where no policy says another number: its default there."""
 
 
@@ -32,11 +32,7 @@ def create(
     password_stdin: bool,
     output: str,
 ) -> int:
-    """Make a verified account and print it; return the exit code. Raise `StartRefused`.
-
-    The password is read from stdin, or asked for twice on a terminal; never from an argument, which other
-    users of the machine could read.
-    """
+    """Make a verified account and print it; return the exit code. Raise `StartRefused`."""
     policy = policy_in_force(settings)
     if policy is not None:
         unknown = unknown_name("role", roles, policy.roles.names)
@@ -44,10 +40,9 @@ def create(
             complain(unknown)
             return FAILED
     rules = None if policy is None else policy.accounts
-    password = _password(from_stdin=password_stdin)
+    password = read_password(from_stdin=password_stdin)
     if password is None:
         return USAGE
-    least = _LEAST_LENGTH if rules is None else rules.password_min_length
     return run_command(
         _create(
             settings,
@@ -55,7 +50,7 @@ def create(
             email=email,
             roles=frozenset(roles),
             password=password,
-            least=least,
+            rules=rules,
             output=output,
         )
     )
@@ -64,6 +59,11 @@ def create(
 def list_all(settings: Settings, *, output: str) -> int:
     """Print every account, by name; return the exit code. Raise `StartRefused`."""
     return run_command(_list(settings, output))
+
+
+def show(settings: Settings, name: str, *, output: str) -> int:
+    """Print one account and what belongs to it; return the exit code. Raise `StartRefused`."""
+    return run_command(_show(settings, name, output))
 
 
 def delete(settings: Settings, name: str, *, erase: bool, output: str) -> int:
@@ -79,7 +79,7 @@ async def _create(
     email: str | None,
     roles: frozenset[str],
     password: str,
-    least: int,
+    rules: AccountRules | None,
     output: str,
 ) -> int:
     async with at_the_command_line(settings) as stores:
@@ -89,20 +89,39 @@ async def _create(
             email=email,
             password=password,
             roles=roles,
-            min_length=least,
+            min_length=LEAST_LENGTH if rules is None else rules.password_min_length,
+            rejects_common=rules is not None and rules.rejects_common,
             operator=operator_at_the_command_line(),
         )
     if isinstance(made, AccountRefusal):
-        explain_refusal(made)
-        return FAILED
-    print_row(_row(made), output=output)
+        return explain_refusal(made)
+    print_row(user_row(made), output=output)
     return 0
 
 
 async def _list(settings: Settings, output: str) -> int:
     async with at_the_command_line(settings) as stores:
         users = await list_users(stores.users)
-    print_rows([_row(user) for user in users], output=output, empty="There are no users.")
+    print_rows([user_row(user) for user in users], output=output, empty="There are no users.")
+    return 0
+
+
+async def _show(settings: Settings, name: str, output: str) -> int:
+    async with at_the_command_line(settings) as stores:
+        shown = await show_user(
+            stores.users, stores.sessions, stores.api_keys, stores.factors, stores.clock, name=name
+        )
+    if isinstance(shown, AccountRefusal):
+        return explain_refusal(shown)
+    used = max((session.last_used_at for session in shown.sessions), default=None)
+    row: Row = {
+        **user_row(shown.user),
+        "second_factor": shown.has_second_factor,
+        "sessions": [session.id for session in shown.sessions],
+        "last_used_at": time_text(used),
+        "keys": [key.id for key in shown.keys],
+    }
+    print_row(row, output=output)
     return 0
 
 
@@ -111,6 +130,7 @@ async def _delete(settings: Settings, name: str, *, erase: bool, output: str) ->
         try:
             deleted = await delete_user(
                 stores.users,
+                stores.mailing,
                 stores.audit.erasure,
                 stores.events,
                 stores.clock,
@@ -125,8 +145,7 @@ async def _delete(settings: Settings, name: str, *, erase: bool, output: str) ->
             )
             return FAILED
     if isinstance(deleted, AccountRefusal):
-        explain_refusal(deleted)
-        return FAILED
+        return explain_refusal(deleted)
     print_row(
         {
             "id": deleted.id,
@@ -139,7 +158,8 @@ async def _delete(settings: Settings, name: str, *, erase: bool, output: str) ->
     return 0
 
 
-def _row(user: User) -> Row:
+def user_row(user: User) -> Row:
+    """Return an account as commands print it."""
     return {
         "id": user.id,
         "username": user.username,
@@ -149,38 +169,3 @@ def _row(user: User) -> Row:
         "verified": user.verified_at is not None,
         "disabled": user.disabled_at is not None,
     }
-
-
-def _password(*, from_stdin: bool) -> str | None:
-    """Return the password, None after saying why there is none."""
-    if from_stdin:
-        return _from_stdin()
-    if not sys.stdin.isatty():
-        complain(
-            "there is no terminal to ask for the password on: write it to stdin and add --password-stdin"
-        )
-        return None
-    try:
-        password = getpass.getpass("Password: ")
-        again = getpass.getpass("Once more: ")
-    except EOFError:
-        complain("no password was given")
-        return None
-    if password != again:
-        complain("the two passwords differ")
-        return None
-    return password
-
-
-def _from_stdin() -> str | None:
-    try:
-        text = sys.stdin.buffer.read().decode("utf-8")
-    except UnicodeDecodeError:
-        complain("the password on stdin is not UTF-8")
-        return None
-    # One line break at the end is the shell's; anything else belongs to the password, or is a mistake.
-    password = text.removesuffix("\n").removesuffix("\r")
-    if "\n" in password:
-        complain("the password on stdin has more than one line")
-        return None
-    return password

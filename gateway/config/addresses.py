@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from pydantic_core import PydanticCustomError
 
 from gateway.config.problem import text_of, wrong
+from gateway.model import address
 
 _LONGEST_NAME = 253
 """Characters of a domain name (RFC 1035 section 2.3.4)."""
@@ -34,7 +35,7 @@ def read_network(value: object) -> Network:
     """Return a range of addresses; one address is a range of its own."""
     text = text_of(value, "203.0.113.0/24")
     try:
-        return ip_network(text)
+        return address.read_network(text)
     except ValueError:
         pass
     try:

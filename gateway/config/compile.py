@@ -13,7 +13,7 @@ from gateway.config.compile_rules import RuleCompiler
 from gateway.config.documents import PoliciesDocument
 from gateway.config.source import Names, SourceFile
 from gateway.model import Limit
-from gateway.policy import DenyRule
+from gateway.policy import DenyRule, GrantRule
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,6 +24,7 @@ class Compiled:
     access: Access
     drafts: list[RouteDraft]
     rules: list[DenyRule]
+    grants: list[GrantRule]
     default_limits: tuple[Limit, ...]
     redaction: Redaction
 
@@ -39,13 +40,12 @@ def compile_policies(document: PoliciesDocument, source: SourceFile, upstreams: 
     routes = RouteCompiler(document, source, access, upstreams, limits, conditions, needs)
     drafts = routes.compile()
     rules = RuleCompiler(document, source, access, conditions, drafts)
-    compiled_rules = rules.compile()
-    rules.check_grants()
     return Compiled(
         document=document,
         access=access,
         drafts=drafts,
-        rules=compiled_rules,
+        rules=rules.compile(),
+        grants=rules.compile_grants(),
         default_limits=default_limits,
         redaction=compile_redaction(document.audit, source, access.authenticators),
     )

@@ -53,7 +53,9 @@ def compile_access(document: PoliciesDocument, source: SourceFile, limits: Limit
         },
         authenticators=compile_authenticators(document, source),
         authenticator_names=source.names("authenticators"),
-        accounts=None if document.accounts is None else compile_accounts(document.accounts, source, limits),
+        accounts=None
+        if document.accounts is None
+        else compile_accounts(document.accounts, source, limits, networks),
     )
 
 

@@ -11,10 +11,12 @@ from gateway.config.words import quoted
 from gateway.identity import AuthenticatorSpec
 from gateway.policy import Attribute, Facts, Names, find_attribute
 
-_CREDENTIALS = frozenset({"header.authorization", "header.proxy-authorization", "header.cookie"})
+_CREDENTIALS = frozenset(
+    {"header.authorization", "header.dpop", "header.proxy-authorization", "header.cookie"}
+)
 _ADDRESS = "client.ip"
 _AGENT = "header.user-agent"
-_FAMILIES = frozenset({"claims", "header", "query", "authn"})
+_NOWHERE_ELSE = ("claims.", "header.", "query.", "authn.", "client.cert.")
 """Attributes that no other field of the record has. The agent has a field of its own."""
 _NO_NAMES = Names(networks={}, schedules={}, params=None, roles=frozenset())
 
@@ -62,7 +64,7 @@ def compile_recorded(referenced: Iterable[str], redaction: Redaction, *, unread:
     """
     listed = redaction.masked | redaction.hashed
     named = {name for name in listed if not name.startswith("query.")} - {_ADDRESS}
-    wanted = {name for name in referenced if name.partition(".")[0] in _FAMILIES} | named
+    wanted = {name for name in referenced if name.startswith(_NOWHERE_ELSE)} | named
     found = [
         _presence(attribute) if attribute.name in unread - listed else attribute
         for attribute in (find_attribute(name, _NO_NAMES) for name in sorted(wanted - {_AGENT}))

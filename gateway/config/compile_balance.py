@@ -4,13 +4,17 @@ from gateway.config.documents import HashDocument, UpstreamDocument
 from gateway.config.places import Origin, Path
 from gateway.config.snapshot import BalanceKind
 from gateway.config.source import SourceFile
-from gateway.config.unsupported import ADVICE
 from gateway.config.words import did_you_mean, quoted
 from gateway.policy import Attribute, Flaw, Names, find_attribute
 
-_FIXED = ("client.ip", "host", "principal.id")
+_FIXED = (
+    "client.ip",
+    "host",
+    "principal.id",
+    *(f"client.cert.{part}" for part in ("subject", "fingerprint", "san_uri", "san_dns", "san_email")),
+)
 _FAMILIES = ("claims", "header", "query")
-_EXAMPLES = "write client.ip, principal.id, claims.NAME, header.NAME, query.NAME or host"
+_EXAMPLES = "write client.ip, principal.id, claims.NAME, header.NAME, query.NAME, client.cert.NAME or host"
 
 
 def compile_balance(
@@ -43,10 +47,7 @@ def _attribute(name: str, source: SourceFile, path: Path) -> Attribute | None:
     try:
         found = find_attribute(name, Names(networks={}, schedules={}, params=None, roles=frozenset()))
     except Flaw as flaw:
-        if flaw.code == "E190":
-            source.report(flaw.code, path, f"not supported yet: choosing by {shown}", ADVICE)
-        else:
-            source.report(flaw.code, path, f"{shown} is no attribute", _meant(name, origin))
+        source.report(flaw.code, path, f"{shown} is no attribute", _meant(name, origin))
         return None
     if name not in _FIXED and family not in _FAMILIES:
         source.report("E109", path, f"{shown} does not tell callers apart", _EXAMPLES)

@@ -5,11 +5,10 @@ from dataclasses import dataclass
 from gateway.config.compile_access import Access
 from gateway.config.places import Path
 from gateway.config.source import SourceFile
-from gateway.config.unsupported import ADVICE
 from gateway.config.words import quoted
 from gateway.policy import Condition, compile_condition
 
-_ABOUT_KEYS = frozenset({"E120", "E121", "E190"})
+_ABOUT_KEYS = frozenset({"E120", "E121"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +36,11 @@ class ConditionCompiler:
             is_key = code in _ABOUT_KEYS or (
                 code == "E107" and isinstance(last, str) and last.startswith("path.")
             )
-            advice = ADVICE if code == "E190" else None
             self.source.report(
                 code,
                 (*path, *within),
                 message,
-                advice if meant is None else f"did you mean {quoted(meant)}?",
+                None if meant is None else f"did you mean {quoted(meant)}?",
                 key=is_key,
             )
 

@@ -11,6 +11,8 @@ from gateway.config.unsupported import ADVICE
 from gateway.config.words import listed, quoted
 from gateway.model import Algorithm, Limit, OnStoreError
 
+_AT_LOGIN = frozenset({"client_ip", "username", "all"})
+"""What is known of somebody who is about to log in."""
 _LONGEST_REFILL_US = 100 * 366 * 86400 * 1_000_000
 """Times that far away are still exact in every store of counters."""
 
@@ -40,7 +42,14 @@ class LimitCompiler:
             name = document.id
         self._take_id(name, path, is_written=document.id is not None)
         for part in document.per:
-            if part.startswith("header."):
+            if at_login and part not in _AT_LOGIN:
+                report(
+                    "E109",
+                    (*path, "per"),
+                    f"attempts to log in cannot be counted by {part}",
+                    "count by username, client_ip or all",
+                )
+            elif part.startswith("header."):
                 report(
                     "W304",
                     (*path, "per"),

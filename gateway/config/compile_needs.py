@@ -10,6 +10,9 @@ from gateway.config.places import Path
 from gateway.config.source import Names, SourceFile
 from gateway.config.words import did_you_mean, listed, quoted
 
+_WITHOUT_FACTOR = frozenset({"api_key", "mtls"})
+"""Kinds of authenticators that vouch for machines."""
+
 
 @dataclass(frozen=True, slots=True)
 class NeedsCompiler:
@@ -34,6 +37,8 @@ class NeedsCompiler:
             for key, value, why in (
                 ("require", document.require, "has no caller to check scopes for"),
                 ("when", document.when, "does not check conditions; a deny rule with routes does"),
+                ("also", document.also, "asks for no credential"),
+                ("mfa", document.mfa, "has no caller to ask for a second factor"),
                 ("streams", document.streams, "asks for no credential that could expire"),
             ):
                 if value is not None:
@@ -69,6 +74,46 @@ class NeedsCompiler:
                 f"add authn: [{names[0] if names else 'gateway'}]",
             )
         return ()
+
+    def also(self, document: RouteDocument, path: Path, authn: tuple[str, ...]) -> tuple[str, ...]:
+        """Return the authenticators whose credentials a route asks for in addition."""
+        names = document.also
+        if names is None or document.authn == "public":
+            return ()
+        at: Path = (*path, "also")
+        declared = self.access.authenticator_names
+        check_names(declared, names, at, self.source, code="E116", noun="authenticator")
+        for index, name in enumerate(names):
+            spec = self.access.authenticators.get(name)
+            if spec is not None and spec.kind != "mtls":
+                self.source.report(
+                    "E127",
+                    (*at, index),
+                    f'"also" asks for a certificate, and {quoted(name)} knows none',
+                    'name an authenticator of kind mtls, or write this one in "authn"',
+                )
+            elif name in authn:
+                self.source.report(
+                    "E127",
+                    (*at, index),
+                    f'{quoted(name)} is in "authn", too: the certificate would name a second caller',
+                    "keep it in one of the two lists",
+                )
+        return tuple(names)
+
+    def check_factor(self, document: RouteDocument, path: Path, authn: tuple[str, ...]) -> None:
+        """Report a second factor that is asked of callers who can have none: nobody would ever pass."""
+        specs = [self.access.authenticators.get(name) for name in authn]
+        # Of one that could not be read, something is said already.
+        useless = all(spec is not None and spec.kind in _WITHOUT_FACTOR for spec in specs)
+        if document.mfa is not None and specs and useless:
+            self.source.report(
+                "E127",
+                (*path, "mfa"),
+                "none of the callers that this route accepts can have a second factor",
+                'add an authenticator of users to its "authn", or remove "mfa"',
+                key=True,
+            )
 
     def check_authn(self, names: list[str], path: Path) -> None:
         """Report names in a list of authenticators that are not known."""

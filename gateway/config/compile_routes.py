@@ -29,6 +29,7 @@ class RouteDraft:
     route: Route
     params: frozenset[str]
     authn: tuple[str, ...]
+    also: tuple[str, ...]
     because: str | None
     require: Mapping[str, frozenset[str]]
     when: Condition | None
@@ -80,6 +81,7 @@ class RouteCompiler:
         params = self._params(document, path)
         self._check_destination(document, path)
         authn = self.needs.authn(document, path)
+        self.needs.check_factor(document, path, authn)
         is_public = document.authn == "public"
         draft = RouteDraft(
             index=index,
@@ -93,6 +95,7 @@ class RouteCompiler:
             ),
             params=params or frozenset(),
             authn=authn,
+            also=self.needs.also(document, path, authn),
             because=document.because if is_public else None,
             require=self.needs.require(document, path, is_public=is_public),
             when=self._when(document, path, params, is_public=is_public),

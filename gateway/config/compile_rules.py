@@ -10,12 +10,15 @@ from gateway.config.names_check import check_names
 from gateway.config.places import Path, node_at
 from gateway.config.source import Names, SourceFile
 from gateway.config.words import did_you_mean, quoted
-from gateway.policy import DenyRule
+from gateway.policy import DenyRule, GrantRule
+
+_OF_OTHERS = frozenset({"jwt", "mtls"})
+"""Kinds of authenticators whose callers the gateway has no accounts for."""
 
 
 @dataclass(frozen=True, slots=True)
 class RuleCompiler:
-    """Compiles all deny rules of one policy, and checks its grants."""
+    """Compiles all deny rules and all grants of one policy."""
 
     document: PoliciesDocument
     source: SourceFile
@@ -76,27 +79,48 @@ class RuleCompiler:
                     "deny by client.ip, time, header or path, or remove the route here",
                 )
 
-    def check_grants(self) -> None:
-        """Report what is wrong with grants."""
-        for index, grant in enumerate(self.document.grants or ()):
+    def compile_grants(self) -> list[GrantRule]:
+        """Return the grants in the order of the file; what is wrong with them is reported."""
+        found = []
+        for index, document in enumerate(self.document.grants):
             path: Path = ("grants", index)
-            if grant.role not in self.access.role_names:
+            if document.role not in self.access.role_names:
                 self.source.report(
                     "E104",
                     (*path, "role"),
-                    f"unknown role {quoted(grant.role)}",
-                    did_you_mean(grant.role, self.access.role_names.known),
+                    f"unknown role {quoted(document.role)}",
+                    did_you_mean(document.role, self.access.role_names.known),
                 )
-            check_names(
-                self.access.authenticator_names,
-                grant.from_,
-                (*path, "from"),
-                self.source,
-                code="E116",
-                noun="authenticator",
+            self._check_from(document.from_, (*path, "from"))
+            condition = self.conditions.compile(document.when, (*path, "when"), params=None)
+            if condition is None:
+                continue
+            if "principal.roles" in condition.attributes:
+                self.source.report(
+                    "E127",
+                    (*path, "when"),
+                    "a grant decides about roles, and cannot ask for them",
+                    "ask for claims.*, client.cert.* or principal.id",
+                    key=True,
+                )
+            found.append(
+                GrantRule(role=document.role, authenticators=frozenset(document.from_), condition=condition)
             )
-            # Grants as a whole are not supported yet; that is said once.
-            self.conditions.compile(grant.when, (*path, "when"), params=None, quiet=frozenset({"E190"}))
+        return found
+
+    def _check_from(self, names: list[str], path: Path) -> None:
+        check_names(
+            self.access.authenticator_names, names, path, self.source, code="E116", noun="authenticator"
+        )
+        for index, name in enumerate(names):
+            spec = self.access.authenticators.get(name)
+            if spec is not None and spec.kind not in _OF_OTHERS:
+                self.source.report(
+                    "E127",
+                    (*path, index),
+                    f"callers that {quoted(name)} knows have their roles in the database",
+                    "name authenticators of kind jwt or mtls",
+                )
 
 
 def _route_names(source: SourceFile, drafts: list[RouteDraft]) -> Names:

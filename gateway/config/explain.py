@@ -39,6 +39,8 @@ def explain(source: SourceFile, path: Path, error: ErrorDetails, *, is_key: bool
     value = error["input"]
     found = kind_of(value, written) if is_ours or written is None else f"the value of {quoted(written)}"
     kind = error["type"]
+    if kind in _KINDS and path[-1:] == ("mfa",) and value is True:
+        return "E100", f"a mapping is expected, found {found}", "write mfa: {max_age: 10min}"
     if kind in _KINDS:
         message, advise = _KINDS[kind]
         return "E100", f"{message}, found {found}", advise(value, written if is_ours else None)
@@ -62,7 +64,14 @@ def explain(source: SourceFile, path: Path, error: ErrorDetails, *, is_key: bool
                 (did_you_mean(value, words, otherwise=advice) if isinstance(value, str) else advice),
             )
         case "too_short":
-            return "E113", "this must not be empty", "write at least one entry, or remove the key"
+            # What a grant asks for cannot be left out.
+            is_grant = path[:1] == ("grants",) and path[-1:] == ("when",)
+            advice = (
+                "write {claims.groups: {has: support}}"
+                if is_grant
+                else "write at least one entry, or remove the key"
+            )
+            return "E113", "this must not be empty", advice
         case "greater_than_equal":
             return "E109", f"{found} is too small", f"the least is {context['ge']}"
         case "less_than_equal":

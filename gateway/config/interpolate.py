@@ -1,4 +1,6 @@
-"""Values of the upstreams file that stand for something outside of it: `${env:X}`, `${file:/path}`.
+"""Values that stand for something outside of the file: `${env:X}`, `${file:/path}`.
+
+In the upstreams file that may be every value, in the policies file only the secrets of authenticators.
 
 Only values, only after parsing: nothing from outside can add a key, and keys are never interpolated. What
 comes from outside is never shown in a finding.
@@ -10,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path as FilePath
 
-from gateway.config.places import Node, Origin, Path
+from gateway.config.places import Node, Origin, Path, find_node
 from gateway.config.scalars import read_plain
 from gateway.config.source import SourceFile
 from gateway.config.words import did_you_mean, printable, quoted
@@ -37,6 +39,23 @@ class Interpolation:
         if self.source.root is not None and "$" in self.source.text:
             self._walk(self.source.tree, self.source.root, ())
         return self._digest.hexdigest()
+
+    def secret(self, entry: dict[str, object], path: Path) -> None:
+        """Replace the secret of one entry, where it has one."""
+        node = None if self.source.root is None else find_node(self.source.root, path)
+        if node is None or node.text is None:
+            return
+        if "${" not in node.text or ":-" in node.text:
+            self.source.hide(node)
+            self.source.report(
+                "E109",
+                path,
+                "a secret does not stand in the policies file itself",
+                'write "${file:/run/secrets/NAME}" or "${env:NAME}"',
+            )
+            return
+        # Never read as a number, whatever it looks like.
+        entry["secret"] = _PART.sub(lambda part: self._part(part, node, path), node.text)
 
     def _walk(self, value: object, node: Node, path: Path) -> None:
         if isinstance(value, dict) and node.fields is not None:
@@ -155,15 +174,33 @@ def _further(now: Origin, then: Origin) -> Origin:
     return now if now is Origin.UNREAD else then
 
 
-def report_uninterpolated(source: SourceFile) -> None:
-    """Report every `${...}` of the policies file: a policy means the same everywhere."""
-    if source.root is None or "${" not in source.text:
+def interpolate_secrets(source: SourceFile, environ: Mapping[str, str], *, read_secrets: bool) -> None:
+    """Replace the secrets of the policies file by what they stand for.
+
+    One that is written out is reported, and every other `${...}`: a policy means the same everywhere.
+    """
+    if source.root is None:
         return
-    _find_uninterpolated(source, source.root, ())
+    outside = Interpolation(source, environ, read_secrets)
+    tree = source.tree
+    entries = tree.get("authenticators") if isinstance(tree, dict) else None
+    for name, entry in entries.items() if isinstance(entries, dict) else ():
+        if isinstance(entry, dict):
+            outside.secret(entry, ("authenticators", name, "secret"))
+    if "${" in source.text:
+        _find_uninterpolated(source, source.root, ())
+
+
+def _is_secret(path: Path) -> bool:
+    match path:
+        case ("authenticators", str(), "secret"):
+            return True
+        case _:
+            return False
 
 
 def _find_uninterpolated(source: SourceFile, node: Node, path: Path) -> None:
-    if node.text is not None and "${" in node.text and path[-1:] != ("secret",):
+    if node.text is not None and "${" in node.text and not _is_secret(path):
         source.report(
             "E015",
             path,

@@ -14,7 +14,7 @@ from gateway.config.compile import compile_policies
 from gateway.config.compile_upstreams import compile_upstreams
 from gateway.config.documents import PoliciesDocument, UpstreamsDocument
 from gateway.config.finding import Finding, has_errors, in_order
-from gateway.config.interpolate import Interpolation, report_uninterpolated
+from gateway.config.interpolate import Interpolation, interpolate_secrets
 from gateway.config.loader import read_source
 from gateway.config.snapshot import Snapshot
 from gateway.config.source import SourceFile
@@ -73,7 +73,7 @@ def _load(
 ) -> Loaded:
     policies, policies_content = read_source(policies_path)
     upstreams, upstreams_content = read_source(upstreams_path)
-    report_uninterpolated(policies)
+    interpolate_secrets(policies, environ, read_secrets=read_secrets)
     outside = Interpolation(upstreams, environ, read_secrets).run()
 
     policy_document = _document(policies, PoliciesDocument)

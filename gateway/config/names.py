@@ -4,6 +4,7 @@ import re
 
 from gateway.config.problem import text_of, wrong
 from gateway.config.words import nearest
+from gateway.policy import CERTIFICATE_ATTRIBUTES
 
 _LONGEST = 128
 """Characters of a scope, or of the id of a limit."""
@@ -133,7 +134,9 @@ def read_recorded_field(value: object) -> str:
     kind, _, rest = text.partition(".")
     if kind == "header" and _TOKEN.fullmatch(rest):
         return text.lower()
+    if text in CERTIFICATE_ATTRIBUTES:
+        return text
     if text != "client.ip" and (kind not in {"query", "claims"} or not rest):
-        known = "query.NAME, header.NAME, claims.NAME or client.ip"
+        known = "query.NAME, header.NAME, claims.NAME, client.cert.NAME or client.ip"
         raise wrong("names nothing that is recorded of a request", f"write {known}")
     return text

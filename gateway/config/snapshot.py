@@ -10,7 +10,7 @@ from gateway.audit import Recording
 from gateway.identity import AuthenticatorSpec
 from gateway.limits import LimitPlan
 from gateway.model import Line, Route
-from gateway.policy import Attribute, Condition, DenyRule, Roles
+from gateway.policy import Attribute, Condition, DenyRule, Grants, Roles
 from gateway.routing import RouteTrie
 
 
@@ -234,6 +234,8 @@ class Plan:
     destination: Upstream | Respond
     authn: tuple[str, ...]
     """Names of authenticators, in order; empty on a public route."""
+    also: tuple[str, ...]
+    """Names of those that must find a credential besides."""
     because: str | None
     """Why the route is public; None when it is not."""
     require: Mapping[str, frozenset[str]]
@@ -249,6 +251,8 @@ class Plan:
     websocket: WebsocketRules | None = None
     """None: a WebSocket handshake is refused."""
     cors: CorsRules | None = None
+    mfa_max_age: float | None = None
+    """Step 7: how many seconds ago a second factor may have been proved; None: none is asked for."""
     outlives_credential: bool = False
     """Whether streams go on when the caller's credential ends."""
     recorded: Recorded = field(default_factory=Recorded)
@@ -272,7 +276,11 @@ class Snapshot:
     """Step 3: rules without `routes` that need no identity."""
     own_limits: LimitPlan
     """The default limits, for `/gateway/...` and for requests that match no route."""
+    own_cors: CorsRules | None = None
+    """The default rules, for pages that call the gateway's own endpoints."""
     roles: Roles
+    grants: Grants
+    """Roles of callers from outside."""
     authenticators: Mapping[str, AuthenticatorSpec]
     default_authn: tuple[str, ...]
     accounts: AccountRules | None

@@ -10,6 +10,7 @@ from gateway.config.places import Node, Origin, Path, Span, find_node, is_lost, 
 
 # What libyaml counts as the end of a line; splitting otherwise would show the wrong line.
 _LINE_BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
+_HIDDEN = "***"
 _IGNORE = re.compile(r"#\s*gateway:\s*ignore((?:[\s,]+W3\d\d)+)\s*$")
 
 
@@ -117,15 +118,30 @@ class SourceFile:
         node = None if self.root is None else find_node(self.root, path)
         return None if node is None else node.text
 
+    def hide(self, node: Node) -> None:
+        """Show asterisks in place of a scalar from here on, wherever its line or its text is shown."""
+        node.text = _HIDDEN
+        lines = self._all_lines()
+        for number in range(node.start.line, min(node.end.line + 1, len(lines))):
+            line = lines[number]
+            start = node.start.column if number == node.start.line else 0
+            end = node.end.column if number == node.end.line else len(line)
+            # As many as there were characters: what stands behind stays where it is.
+            lines[number] = f"{line[:start]}{'*' * (end - start)}{line[end:]}"
+
     def origin(self, path: Path) -> Origin:
         """Say where the value at a path comes from."""
         return Origin.WRITTEN if self.root is None else node_at(self.root, path).origin
 
     def line(self, number: int) -> str:
         """Return a line, counted from 1; empty beyond the end."""
+        lines = self._all_lines()
+        return lines[number - 1] if 0 < number <= len(lines) else ""
+
+    def _all_lines(self) -> list[str]:
         if self._lines is None:
             self._lines = split_lines(self.text)
-        return self._lines[number - 1] if 0 < number <= len(self._lines) else ""
+        return self._lines
 
 
 def split_lines(text: str) -> list[str]:

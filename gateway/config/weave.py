@@ -1,14 +1,16 @@
 """From what both files say to one snapshot. Called only when nothing is wrong with them."""
 
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 
 from gateway.audit import Recording
 from gateway.config.compile import Compiled
 from gateway.config.compile_audit import compile_recorded, credential_fields
+from gateway.config.compile_pages import compile_cors
 from gateway.config.compile_routes import RouteDraft
 from gateway.config.snapshot import Plan, Recorded, Respond, Snapshot, Upstream
 from gateway.limits import LimitPlan
-from gateway.policy import Condition, DenyRule
+from gateway.policy import Condition, DenyRule, Grants
 from gateway.routing import RouteTrie
 
 
@@ -31,7 +33,9 @@ def weave(revision: str, compiled: Compiled, upstreams: Mapping[str, Upstream]) 
         plans=plans,
         deny_everywhere=everywhere,
         own_limits=LimitPlan(defaults=compiled.default_limits),
+        own_cors=compile_cors(compiled.document.defaults.cors),
         roles=access.roles,
+        grants=Grants(compiled.grants),
         authenticators=access.authenticators,
         default_authn=tuple(authn) if isinstance(authn, list) else (),
         accounts=access.accounts,
@@ -49,13 +53,17 @@ def _plan(
 ) -> Plan:
     early = tuple(rule for rule in compiled.rules if _is_early(rule, draft.route.id))
     late = () if draft.is_public else tuple(rule for rule in compiled.rules if _is_late(rule, draft.route.id))
+    grants = [rule for rule in compiled.grants if not rule.authenticators.isdisjoint(draft.authn)]
     conditions = [rule.condition for rule in (*everywhere, *early, *late)]
+    conditions += [rule.condition for rule in grants]
+    access = compiled.access
     size = None if draft.document.body is None else draft.document.body.max_request
-    streams = draft.document.streams
+    streams, mfa = draft.document.streams, draft.document.mfa
     return Plan(
         route=draft.route,
         destination=destination,
         authn=draft.authn,
+        also=draft.also,
         because=draft.because,
         require=draft.require,
         when=draft.when,
@@ -67,14 +75,22 @@ def _plan(
         max_request=_largest(destination) if size is None else size.bytes,
         websocket=draft.websocket,
         cors=draft.cors,
+        mfa_max_age=None if mfa is None else mfa.max_age,
         outlives_credential=streams is not None and streams.on_expiry == "keep",
-        recorded=_recorded(compiled, conditions if draft.when is None else [*conditions, draft.when]),
+        recorded=_recorded(
+            compiled,
+            conditions if draft.when is None else [*conditions, draft.when],
+            also={f"client.cert.{access.authenticators[name].subject}" for name in draft.also},
+        ),
     )
 
 
-def _recorded(compiled: Compiled, conditions: Sequence[Condition]) -> Recorded:
-    referenced = {name for condition in conditions for name in condition.attributes}
-    read = {name for condition in conditions for name in condition.attributes - condition.unread}
+def _recorded(
+    compiled: Compiled, conditions: Sequence[Condition], *, also: AbstractSet[str] = frozenset()
+) -> Recorded:
+    """Return what is recorded: what conditions look at, and `also` these."""
+    referenced = {name for condition in conditions for name in condition.attributes} | also
+    read = {name for condition in conditions for name in condition.attributes - condition.unread} | also
     credentials = credential_fields(compiled.access.authenticators)
     return compile_recorded(referenced, compiled.redaction, unread=credentials | (referenced - read))
 

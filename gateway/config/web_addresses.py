@@ -36,15 +36,6 @@ def _is_netloc(text: str, host: str) -> bool:
     return is_host and re.fullmatch(rf"{re.escape(shown)}(?::[1-9][0-9]*)?", text.lower()) is not None
 
 
-def read_https_url(value: object) -> str:
-    """Return an address on the web."""
-    text = text_of(value, "https://login.example.com")
-    parts = urlsplit(text)
-    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.username is not None:
-        raise wrong("is not a URL", "write https://login.example.com")
-    return text
-
-
 def read_prefix(value: object) -> str:
     """Return the beginning of a path: `/reports`."""
     text = text_of(value, "/reports")

@@ -46,7 +46,11 @@ class SigningKey:
     @classmethod
     def generate(cls, *, created_at: float) -> "SigningKey":
         """Return a new key pair."""
-        return cls._of(generate_private_key(SECP256R1()), created_at)
+        while True:
+            key = cls._of(generate_private_key(SECP256R1()), created_at)
+            # One in 64 has an id that a command line takes for an option.
+            if not key.kid.startswith("-"):
+                return key
 
     @classmethod
     def from_stored(cls, stored: StoredSigningKey, sealer: Sealer) -> "SigningKey":
@@ -72,15 +76,15 @@ class SigningKey:
         public = private.public_key()
         return cls(kid=_thumbprint(public), private=private, public=public, created_at=created_at)
 
-    def to_stored(self, sealer: Sealer, *, state: str = "active") -> StoredSigningKey:
+    def to_stored(self, sealer: Sealer, *, signs_from: float) -> StoredSigningKey:
         """Return the key as a store keeps it, the private half sealed."""
         pem = self.private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
         return StoredSigningKey(
             kid=self.kid,
             public_pem=self.public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo),
             sealed_private=sealer.seal(pem, context=_context(self.kid)),
-            state=state,
             created_at=self.created_at,
+            signs_from=signs_from,
         )
 
     def sign(self, claims: Mapping[str, object], *, typ: str) -> str:

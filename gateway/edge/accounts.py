@@ -1,93 +1,48 @@
-"""The account endpoints: register, log in, refresh, log out, look at oneself.
-
-A policy without `accounts` has none of them: 404.
-"""
+"""What the account endpoints have in common. A policy without `accounts` has none of them: 404."""
 
 import dataclasses
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Literal
 
 from gateway.accounts import (
     Account,
     AccountRefusal,
     AccountRules,
-    Accounts,
-    LoginBody,
-    LogoutBody,
+    Clients,
     Origin,
-    RefreshBody,
-    RegisterBody,
+    PublicClient,
     TokenPair,
+    read_basic,
 )
+from gateway.crypto import ProofRefused, Proofs
 from gateway.edge.own import Call, Endpoint
-from gateway.model import Line, Reason, Refusal
-from gateway.web import Answer, json_answer
+from gateway.identity import dpop_challenge
+from gateway.model import Reason, Refusal
+from gateway.web import NO_CACHE, Answer, json_answer
 
 _PREFIX = "/gateway/v1/auth/"
-# RFC 6749 section 5.1: responses with tokens carry both.
-_NO_CACHE: Line = (b"Pragma", b"no-cache")
-_WITH_RULES = Callable[[Call, AccountRules], Awaitable[Answer | Refusal]]
+# RFC 9110 section 11.6.1 wants a challenge on every 401.
+_BASIC = 'Basic realm="gateway"'
+_CHALLENGES: Mapping[Reason, str] = {
+    Reason.CREDENTIALS_INVALID: 'Bearer realm="gateway"',
+    Reason.MFA_REQUIRED: 'Bearer realm="gateway", error="insufficient_user_authentication"',
+}
+WithRules = Callable[[Call, AccountRules], Awaitable[Answer | Refusal]]
 
 
-def account_endpoints(accounts: Accounts) -> list[Endpoint]:
-    """Return the endpoints of `/gateway/v1/auth/`."""
-
-    async def register(call: Call, rules: AccountRules) -> Answer | Refusal:
-        body = RegisterBody.read(call.body)
-        if isinstance(body, AccountRefusal):
-            return _refused(call, body)
-        made = await accounts.register(body, rules=rules, origin=_origin(call))
-        return _shown(call, made, status=201)
-
-    async def login(call: Call, rules: AccountRules) -> Answer | Refusal:
-        body = LoginBody.read(call.body)
-        if isinstance(body, AccountRefusal):
-            return _refused(call, body)
-        return _tokens(
-            call,
-            await accounts.login(
-                body, rules=rules, scopes_of=call.snapshot.roles.scopes_of, origin=_origin(call)
-            ),
-        )
-
-    async def refresh(call: Call, rules: AccountRules) -> Answer | Refusal:
-        body = RefreshBody.read(call.body)
-        if isinstance(body, AccountRefusal):
-            return _refused(call, body)
-        return _tokens(
-            call,
-            await accounts.refresh(
-                body, rules=rules, scopes_of=call.snapshot.roles.scopes_of, origin=_origin(call)
-            ),
-        )
-
-    async def logout(call: Call, _rules: AccountRules) -> Answer | Refusal:
-        body = LogoutBody.read(call.body)
-        if isinstance(body, AccountRefusal):
-            return _refused(call, body)
-        done = await accounts.logout(call.principal, body, origin=_origin(call))
-        return _refused(call, done) if isinstance(done, AccountRefusal) else Answer(status=204)
-
-    async def me(call: Call, _rules: AccountRules) -> Answer | Refusal:
-        return _shown(call, await accounts.me(call.principal), status=200)
-
-    return [
-        _endpoint("POST", "register", register, "Make an account."),
-        _endpoint("POST", "login", login, "Exchange a name and a password for tokens."),
-        _endpoint("POST", "refresh", refresh, "Exchange a refresh token for new tokens."),
-        _endpoint("POST", "logout", logout, "End the session, or all sessions.", needs_principal=True),
-        _endpoint("GET", "me", me, "One's own account.", needs_principal=True),
-    ]
-
-
-def _endpoint(
-    method: Literal["GET", "POST"],
-    name: str,
-    answer: _WITH_RULES,
+def account_endpoint(
+    method: Literal["GET", "POST", "DELETE"],
+    path: str,
+    answer: WithRules,
     summary: str,
     *,
+    name: str | None = None,
     needs_principal: bool = False,
+    takes_body: bool | None = None,
 ) -> Endpoint:
+    """Return the endpoint at a path below `/gateway/v1/auth/`. Left out, its name is made of the path, and
+    those with POST take a body."""
+
     async def with_rules(call: Call) -> Answer | Refusal:
         rules = call.snapshot.accounts
         if rules is None:
@@ -96,42 +51,79 @@ def _endpoint(
 
     return Endpoint(
         method=method,
-        path=_PREFIX + name,
-        name=f"gateway:auth.{name}",
+        path=_PREFIX + path,
+        name=f"gateway:auth.{name or path.replace('/', '.')}",
         answer=with_rules,
         needs_principal=needs_principal,
-        takes_body=method == "POST",
+        takes_body=method == "POST" if takes_body is None else takes_body,
         summary=summary,
     )
 
 
-def _origin(call: Call) -> Origin:
+def origin_of(call: Call) -> Origin:
+    """Return where a call comes from."""
     return Origin(request_id=call.head.id, source_ip=call.head.client or None, user_agent=call.user_agent)
 
 
-def _shown(call: Call, account: Account | AccountRefusal, *, status: int) -> Answer | Refusal:
+async def client_asking(call: Call, clients: Clients, rules: AccountRules) -> str | AccountRefusal | None:
+    """Return the client with a secret that a call proves to come from by `Authorization: Basic`, None when it
+    names none. Raise `StoreUnavailable`."""
+    proof = read_basic(call.head.fields.all(b"authorization"))
+    if proof is None or isinstance(proof, AccountRefusal):
+        return proof
+    client = await clients.prove(proof, rules=rules, origin=origin_of(call))
+    if isinstance(client, AccountRefusal):
+        return client
+    return None if isinstance(client, PublicClient) else client.id
+
+
+async def key_proved(call: Call, proofs: Proofs) -> str | AccountRefusal | None:
+    """Return the thumbprint of the key that a call proves by its `DPoP` field to come from, None when it has
+    none. Raise `StoreUnavailable`."""
+    try:
+        return await proofs.prove(call.head)
+    except ProofRefused as flaw:
+        detail = f"The DPoP proof: {flaw}."
+        return AccountRefusal(
+            reason=Reason.INVALID_REQUEST,
+            diagnosis=detail,
+            detail=detail,
+            # RFC 9449 section 5.
+            oauth_error="invalid_dpop_proof",
+        )
+
+
+def account_answer(call: Call, account: Account | AccountRefusal, *, status: int) -> Answer | Refusal:
+    """Return an account as its owner may see it."""
     if isinstance(account, AccountRefusal):
-        return _refused(call, account)
+        return refused(call, account)
     return json_answer(status, dataclasses.asdict(account))
 
 
-def _tokens(call: Call, pair: TokenPair | AccountRefusal) -> Answer | Refusal:
+def tokens_answer(call: Call, pair: TokenPair | AccountRefusal) -> Answer | Refusal:
+    """Return a pair of tokens."""
     if isinstance(pair, AccountRefusal):
-        return _refused(call, pair)
+        return refused(call, pair)
     body = {
         "access_token": pair.access_token,
-        "token_type": "Bearer",
+        "token_type": pair.token_type,
         "expires_in": pair.expires_in,
         "refresh_token": pair.refresh_token,
         "refresh_expires_in": pair.refresh_expires_in,
         "scope": pair.scope,
     }
-    return json_answer(200, body, _NO_CACHE)
+    return json_answer(200, body, NO_CACHE)
 
 
-def _refused(call: Call, refusal: AccountRefusal) -> Refusal:
-    # RFC 9110 section 11.6.1 wants a challenge on every 401.
-    challenges = ('Bearer realm="gateway"',) if refusal.reason is Reason.CREDENTIALS_INVALID else ()
+def refused(call: Call, refusal: AccountRefusal) -> Refusal:
+    """Return what the accounts refuse as the refusal of the request."""
+    # A client that is wrong about itself is asked for what it has sent (RFC 6749 section 5.2).
+    if refusal.oauth_error == "invalid_client":
+        challenge: str | None = _BASIC
+    elif refusal.reason is Reason.CREDENTIALS_INVALID and refusal.oauth_error == "invalid_dpop_proof":
+        challenge = dpop_challenge("invalid_dpop_proof")
+    else:
+        challenge = _CHALLENGES.get(refusal.reason)
     return Refusal(
         head=call.head,
         principal=call.principal,
@@ -141,5 +133,7 @@ def _refused(call: Call, refusal: AccountRefusal) -> Refusal:
         detail=refusal.detail,
         errors=refusal.errors,
         retry_after=refusal.retry_after,
-        challenges=challenges,
+        rule=refusal.rule,
+        tallies=refusal.tallies,
+        challenges=() if challenge is None else (challenge,),
     )

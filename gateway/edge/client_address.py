@@ -1,7 +1,7 @@
 """Who the client is: the peer, or the right-most hop that is not a trusted proxy."""
 
 from gateway.model import Fields
-from gateway.model.address import read_address
+from gateway.model.address import is_within, read_address
 from gateway.settings import TrustedProxies
 
 
@@ -20,11 +20,7 @@ class ClientAddresses:
             return False
         known = self._known.get(peer)
         if known is None:
-            address = read_address(peer)
-            known = address is not None and any(
-                address.version == network.version and address in network
-                for network in self._trusted.networks
-            )
+            known = is_within(peer, self._trusted.networks)
             if len(self._known) >= 8192:  # noqa: PLR2004 - a bound, not a meaning
                 self._known.clear()
             self._known[peer] = known
@@ -57,9 +53,9 @@ class ClientAddresses:
 def _hops(fields: Fields) -> list[str]:
     lines = fields.all(b"x-forwarded-for")
     if lines:
-        return [_bare(hop) for line in lines for hop in line.decode("latin-1").split(",")]
+        return [bare_address(hop) for line in lines for hop in line.decode("latin-1").split(",")]
     return [
-        _bare(value)
+        bare_address(value)
         for line in fields.all(b"forwarded")
         for element in line.decode("latin-1").split(",")
         for name, _, value in (pair.strip().partition("=") for pair in element.split(";"))
@@ -67,7 +63,7 @@ def _hops(fields: Fields) -> list[str]:
     ]
 
 
-def _bare(hop: str) -> str:
+def bare_address(hop: str) -> str:
     """Return the address of a hop without quotes, brackets and port (RFC 7239 section 6)."""
     hop = hop.strip().strip('"')
     if hop.startswith("["):

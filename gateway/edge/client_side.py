@@ -4,8 +4,6 @@ aiohttp parses requests; responses are written here, because a transparent proxy
 they are, and aiohttp's own writer rewrites, adds and drops some.
 """
 
-import socket
-import struct
 import time
 from collections.abc import Sequence
 from email.utils import formatdate
@@ -23,8 +21,6 @@ from gateway.web import Answer
 
 _REASONS = {status.value: status.phrase.encode() for status in HTTPStatus}
 _LAST_CHUNK = b"0\r\n\r\n"
-_RESET = struct.pack("ii", 1, 0)
-"""To linger for no time at all: the system then ends the connection with a reset."""
 _CONTINUE = 100
 _SWITCHING = 101
 _UPGRADE_REQUIRED = 426
@@ -61,7 +57,6 @@ class ClientSide:
         "_connection",
         "_continue_due",
         "_drop",
-        "_ends_with_connection",
         "_expects",
         "_head",
         "_held",
@@ -85,7 +80,6 @@ class ClientSide:
         self._max_request: int | None = None
         self._pages: tuple[Line, ...] = ()
         self._chunked = False
-        self._ends_with_connection = False
         self._drop = False
         # An HTTP/1.0 client's expectation is ignored (RFC 9110 section 10.1.1).
         self._expects = self._continue_due = (
@@ -175,7 +169,7 @@ class ClientSide:
                 parts.append(b"Transfer-Encoding: chunked")
             else:
                 self.keep_alive = False
-                self._ends_with_connection = True
+                self._connection.ends_answer = True
         if not self.keep_alive:
             parts.append(b"Connection: close")
         elif head.version == (1, 0):
@@ -249,13 +243,7 @@ class ClientSide:
         waiter, connection._drain_waiter = connection._drain_waiter, None  # noqa: SLF001
         if waiter is not None and not waiter.done():
             waiter.set_exception(ConnectionAbortedError())
-        transport = connection.transport
-        if transport is None:
-            return
-        if self._ends_with_connection and connection.peer:
-            # An orderly end would be the end of the body: only a reset says that it is not.
-            transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
-        transport.abort()
+        connection.cut()
 
     def answer(self, answer: Answer) -> None:
         """Write an answer that the gateway makes itself, whole."""

@@ -8,6 +8,7 @@ without reading answers has one of them parsed and `READ_AHEAD` bytes waiting, a
 import asyncio
 import re
 import select
+import socket
 import struct
 from enum import Enum
 from fcntl import ioctl
@@ -23,7 +24,7 @@ from aiohttp.web_protocol import ERROR, RequestPayloadError
 
 from gateway.edge.extent import Chunked, Counted, Extent
 from gateway.edge.flaws import HEAD_TOO_LARGE, TOO_SLOW, Flaw
-from gateway.model import Reason
+from gateway.model import ClientCertificate, Reason
 from gateway.proxy import Deadline
 
 if TYPE_CHECKING:
@@ -43,6 +44,8 @@ _SILENT: Final = 2.0
 _STUCK: Final = 10.0
 """Seconds in which a client must take some of the bytes that are left for it, once there will be no more."""
 _COUNT: Final = struct.Struct("i")
+_RESET: Final = struct.pack("ii", 1, 0)
+"""To linger for no time at all: the system then ends the connection with a reset."""
 
 
 class _State(Enum):
@@ -98,6 +101,8 @@ class Connection(BaseProtocol):
         "_task",
         "_unsent",
         "block",
+        "certificate",
+        "ends_answer",
         "is_new",
         "peer",
     )
@@ -122,6 +127,10 @@ class Connection(BaseProtocol):
         self._admitted = False
         self.block: Block | None = None
         """What the header lines of its last request say."""
+        self.certificate: ClientCertificate | None = None
+        """What the client has proved to hold, once TLS is agreed."""
+        self.ends_answer = False
+        """The end of the connection is the end of the answer, too."""
         self.is_new = True
         """No request has come yet."""
         self.peer = ""
@@ -213,8 +222,17 @@ class Connection(BaseProtocol):
         elif state is _State.UNWANTED and self._flaw is not None:
             self._refuse(self._flaw)
 
-    def eof_received(self) -> None:
-        """Take the client's end: one that half-closes has left."""
+    def eof_received(self) -> bool:
+        """Take the client's end: one that half-closes has left. Say whether it gets what is left for it."""
+        transport = self.transport
+        if self._state is _ASKED:
+            self.cut()
+        elif transport is not None and transport.get_write_buffer_size():
+            # Somebody has to look after it: it may take nothing, for ever.
+            if self._state is not _ENDING:
+                self._end()
+            return True
+        return False
 
     def resume_writing(self) -> None:
         """Let answers go on."""
@@ -238,6 +256,16 @@ class Connection(BaseProtocol):
         if self._buffer_paused:
             self._resume_reading_for_buffer()
         return held
+
+    def cut(self) -> None:
+        """End the connection at once, so that an answer that was broken off cannot pass for whole."""
+        transport = self.transport
+        if transport is None:
+            return
+        if self.ends_answer and self.peer:
+            # An orderly end would be the end of the answer: only a reset says that it is not.
+            transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+        transport.abort()
 
     def end(self) -> None:
         """End the connection when it carries nothing; break off what is being answered."""
@@ -366,10 +394,9 @@ class Connection(BaseProtocol):
         try:
             keep_alive = await self._listener.door(incoming)
         except BaseException:
-            # Broken off: what has been sent must not look like a whole answer.
+            # Broken off.
             self._task = None
-            if self.transport is not None:
-                self.transport.abort()
+            self.cut()
             raise
         self._task = None
         if self.transport is None:
@@ -431,7 +458,7 @@ class Connection(BaseProtocol):
         elif self._unsent < before:
             self._expect_within(_STUCK)
         else:
-            transport.abort()
+            self.cut()
 
     # Time.
 

@@ -10,6 +10,8 @@ from typing import Final
 from gateway.config import Plan, Respond, Upstream
 from gateway.edge.client_side import ClientSide
 from gateway.edge.connection import Incoming
+from gateway.edge.described import is_check
+from gateway.edge.forward_auth import ForwardAuth
 from gateway.edge.head import HeadReader
 from gateway.edge.own import OwnEndpoints
 from gateway.edge.vigil import Vigil
@@ -48,6 +50,7 @@ class ClientsDoor:
         enforcer: Enforcer,
         forwarder: Forwarder,
         own: OwnEndpoints,
+        forward_auth: ForwardAuth,
         access_log: AccessLog,
         credential_fields: frozenset[bytes],
         vigil: Vigil,
@@ -56,6 +59,7 @@ class ClientsDoor:
         self._enforcer = enforcer
         self._forwarder = forwarder
         self._own = own
+        self._forward_auth = forward_auth
         self._access_log = access_log
         self._credential_fields = credential_fields
         self._vigil = vigil
@@ -98,7 +102,7 @@ class ClientsDoor:
         message = incoming.message
         block = connection.block
         if block is None or not block.is_of(message):
-            block = self._reader.block(message, peer)
+            block = self._reader.block(message, peer, connection.certificate)
             connection.block = block if block.size <= _LARGEST_KEPT else None
         head, refusal = self._reader.read(message, block)
         # Bytes after an upgrade request mean different things to different parsers (RFC 9931): never reuse.
@@ -108,7 +112,10 @@ class ClientsDoor:
             if refusal is not None:
                 await self._refuse(client, head, refusal)
             elif self._own.owns(head, self._enforcer.snapshot):
-                await self._own.answer(client, head)
+                if is_check(head):
+                    await self._forward_auth.answer(client, head)
+                else:
+                    await self._own.answer(client, head)
             else:
                 await self._decide(client, head)
         except asyncio.CancelledError:

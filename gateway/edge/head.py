@@ -13,7 +13,16 @@ from aiohttp.http_parser import RawRequestMessage
 
 from gateway.edge.client_address import ClientAddresses
 from gateway.edge.request_id import request_id
-from gateway.model import Fields, Framing, Line, Reason, Refusal, RequestHead, wants_websocket
+from gateway.model import (
+    ClientCertificate,
+    Fields,
+    Framing,
+    Line,
+    Reason,
+    Refusal,
+    RequestHead,
+    wants_websocket,
+)
 from gateway.model.per_request import per_request
 from gateway.routing import Oddities, TargetParts, read_host, read_target, without_userinfo
 from gateway.settings import Settings
@@ -83,6 +92,7 @@ class Block:
     client: str
     scheme: str
     is_trusted: bool
+    certificate: ClientCertificate | None
 
     def is_of(self, message: RawRequestMessage) -> bool:
         """Say whether another request from the same peer has the same lines."""
@@ -101,9 +111,11 @@ class HeadReader:
         """Return the head of a request that the parser gave up on: nothing is known but who sent it."""
         return self._head("", "", self._block((), peer, _HTTP_1_1))
 
-    def block(self, message: RawRequestMessage, peer: str) -> Block:
-        """Return what the header lines of a request say."""
-        return self._block(message.raw_headers, peer, message.version)
+    def block(
+        self, message: RawRequestMessage, peer: str, certificate: ClientCertificate | None = None
+    ) -> Block:
+        """Return what the header lines of a request say, from a peer that holds this certificate."""
+        return self._block(message.raw_headers, peer, message.version, certificate)
 
     def read(self, message: RawRequestMessage, block: Block) -> tuple[RequestHead, Refusal | None]:
         """Return the head of a request, and why it is refused when it is not well-formed: then the head says
@@ -149,7 +161,13 @@ class HeadReader:
             return Reason.URI_TOO_LONG, f"{len(target)} bytes"
         return block.flaw
 
-    def _block(self, lines: Sequence[Line], peer: str, version: tuple[int, int]) -> Block:
+    def _block(
+        self,
+        lines: Sequence[Line],
+        peer: str,
+        version: tuple[int, int],
+        certificate: ClientCertificate | None = None,
+    ) -> Block:
         fields = Fields(lines)
         hosts = fields.all(b"host")
         host = read_host(hosts[0]) if len(hosts) == 1 else None
@@ -178,6 +196,7 @@ class HeadReader:
             client=self._addresses.client(peer, fields) if is_trusted else peer,
             scheme=ClientAddresses.scheme(fields, self._scheme) if is_trusted else self._scheme,
             is_trusted=is_trusted,
+            certificate=certificate,
         )
 
     @staticmethod
@@ -211,6 +230,7 @@ class HeadReader:
             client=block.client,
             peer_trusted=block.is_trusted,
             oddities=_NO_ODDITIES if parts is None else parts.oddities,
+            certificate=block.certificate,
         )
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+from collections import Counter
 from collections.abc import Callable, Collection
 from typing import Final, Protocol
 
@@ -11,6 +12,8 @@ from aiohttp.http_parser import HttpRequestParser
 from gateway.edge.admission import Admission
 from gateway.edge.connection import READ_AHEAD, Connection, Incoming
 from gateway.edge.flaws import Flaw, flaw_of
+from gateway.edge.server_tls import ServerTls
+from gateway.edge.tls import TlsLayer
 from gateway.observability import log
 from gateway.settings import Settings
 
@@ -45,7 +48,8 @@ class Door(Protocol):
 class Listener:
     """Makes connections, counts them and what they are doing, and ends them."""
 
-    def __init__(self, door: Door, settings: Settings) -> None:
+    def __init__(self, door: Door, settings: Settings, tls: ServerTls | None = None) -> None:
+        """Without `tls`, connections are plain."""
         if HttpRequestParser is http_parser.HttpRequestParserPy:
             message = (
                 "aiohttp runs without its C parser; unset AIOHTTP_NO_EXTENSIONS or install a binary wheel"
@@ -65,6 +69,9 @@ class Listener:
         """Connections that ended without a request."""
         self.interim = 0
         """Interim answers (1xx) that were sent."""
+        self.handshakes: Counter[str] = Counter()
+        """Handshakes of TLS by how they ended."""
+        self._tls = tls
         self._loop = asyncio.get_running_loop()
         self._admission = Admission(settings)
         self._connections: set[Connection] = set()
@@ -77,9 +84,12 @@ class Listener:
         same = settings.max_header_bytes == settings.max_target_bytes
         self._largest_field = settings.max_header_bytes + same
 
-    def __call__(self) -> Connection:
+    def __call__(self) -> asyncio.BaseProtocol:
         """Return the protocol of a new connection."""
-        return Connection(self, self._loop)
+        connection = Connection(self, self._loop)
+        if self._tls is None:
+            return connection
+        return TlsLayer(connection, self._tls.context, self.handshakes)
 
     @property
     def connections(self) -> Collection[Connection]:
@@ -177,8 +187,7 @@ class Listener:
             async with asyncio.timeout(within):
                 await self._until(lambda: not self._connections)
         for connection in self._connections:
-            if connection.transport is not None:
-                connection.transport.abort()
+            connection.cut()
 
     async def _until(self, holds: Callable[[], bool]) -> None:
         self._changed = changed = asyncio.Event()

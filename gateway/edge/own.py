@@ -3,27 +3,41 @@
 Each endpoint is a plain function from a `Call` to an answer or a refusal; this file is the only way to it.
 """
 
-import asyncio
-import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from gateway.config import Snapshot
+from gateway.accounts import Form
+from gateway.config import CorsRules, Snapshot
 from gateway.edge.client_side import ClientSide
+from gateway.edge.own_body import read_form_body, read_json_body
 from gateway.identity import Authenticator
-from gateway.model import ANONYMOUS, Framing, Principal, Reason, Refusal, RequestHead, Route, wants_websocket
+from gateway.model import (
+    ANONYMOUS,
+    Preflight,
+    Principal,
+    Reason,
+    Refusal,
+    RequestHead,
+    Route,
+    Routed,
+    wants_websocket,
+)
 from gateway.observability import AccessLog
-from gateway.pipeline import Enforcer, OwnRoute, ambiguous
+from gateway.pipeline import (
+    PREFLIGHT_STATUS,
+    Enforcer,
+    OwnRoute,
+    ambiguous,
+    asked_method,
+    page_lines,
+    preflight,
+)
 from gateway.ports import AuditUnavailable, StoreUnavailable
-from gateway.proxy import BodyBroken, BodyTooLarge, ClientLeft
 from gateway.routing import Match, MethodMismatch, RouteTrie
-from gateway.web import Answer, problem_for
+from gateway.web import Answer, oauth_error_for, problem_for
 
-LARGEST_BODY = 64 * 1024
-"""Bytes that a request to one of the gateway's own endpoints may carry."""
-BODY_SECONDS = 10.0
-"""How long such a body may take to arrive."""
-_WELL_KNOWN = frozenset({"jwks.json", "oauth-authorization-server", "oauth-protected-resource"})
+_OAUTH = ("gateway", "v1", "oauth")
+"""What is below speaks RFC 6749, whatever it has to say."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,12 +49,26 @@ class Call:
     snapshot: Snapshot
     body: Mapping[str, object] = field(default_factory=dict, repr=False)
     """The JSON object that was sent; empty for endpoints that take none."""
+    form: Form = field(default_factory=Form, repr=False)
+    """The form that was sent; empty for endpoints that take none."""
 
     @property
     def user_agent(self) -> str | None:
         """What the client calls itself."""
         value = self.head.fields.one(b"user-agent")
         return None if value is None else value.decode("utf-8", "replace")[:256]
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """An answer to somebody whom the endpoint itself has recognised, as the record is to say."""
+
+    answer: Answer
+    principal: Principal
+
+
+ANY = "ANY"
+"""Method of an endpoint that takes all of them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,9 +79,11 @@ class Endpoint:
     path: str
     name: str
     """As the audit record names it: `gateway:auth.login`."""
-    answer: Callable[[Call], Awaitable[Answer | Refusal]]
+    answer: Callable[[Call], Awaitable[Answer | Known | Refusal]]
     needs_principal: bool = False
     takes_body: bool = False
+    """Whether it takes a JSON object."""
+    takes_form: bool = False
     summary: str = ""
 
     @property
@@ -96,7 +126,7 @@ class OwnEndpoints:
         first = segments[0]
         if first == "gateway":
             return len(segments) > 1
-        if first == ".well-known" and len(segments) == 2 and segments[1] in _WELL_KNOWN:  # noqa: PLR2004
+        if first == ".well-known" and isinstance(self._routes.match(None, segments, "GET"), Match):
             found = snapshot.routes.match(head.host, segments, "GET")
             # A pattern that only happens to match would hand our keys' address to a service.
             return not (isinstance(found, Match) and found.value.route.path == head.path)
@@ -104,7 +134,11 @@ class OwnEndpoints:
 
     async def answer(self, client: ClientSide, head: RequestHead) -> None:
         """Answer one request, its record durable before the first byte."""
-        found = self._find(head)
+        snapshot = self._enforcer.snapshot
+        cors = snapshot.own_cors
+        if cors is not None and head.method != "OPTIONS":
+            client.tell_pages(page_lines(cors, head))
+        found = self._find(head, cors)
         if isinstance(found, Refusal) and found.head is not None:
             head = found.head
         route = None if isinstance(found, Refusal) else found[1]
@@ -112,7 +146,7 @@ class OwnEndpoints:
             head, found if isinstance(found, Refusal) else found[1], self._authenticators
         )
         principal = ANONYMOUS
-        answer: Answer | Refusal
+        answer: Answer | Known | Refusal
         if isinstance(admitted, Refusal):
             answer = admitted
         elif isinstance(found, Refusal):
@@ -123,15 +157,18 @@ class OwnEndpoints:
                 answer = Refusal(head=head, reason=Reason.UPGRADE_REQUIRED, close=True)
             else:
                 answer = await self._call(client, head, found[0], principal)
+        if isinstance(answer, Known):
+            principal, answer = answer.principal, answer.answer
+        tell = oauth_error_for if head.segments[: len(_OAUTH)] == _OAUTH else problem_for
         if isinstance(answer, Refusal):
-            refusal, sent = answer, problem_for(answer, request_id=head.id)
+            refusal, sent = answer, tell(answer, request_id=head.id)
         else:
             refusal, sent = None, _signed(answer, head)
         if not await self._enforcer.record_own(
             head, route=route, principal=principal, status=sent.status, refusal=refusal
         ):
             refusal = Refusal(head=head, reason=Reason.AUDIT_UNAVAILABLE, retry_after=1, close=answer.close)
-            sent = problem_for(refusal, request_id=head.id)
+            sent = tell(refusal, request_id=head.id)
         client.answer(sent)
         self._access_log.answered(
             head,
@@ -141,31 +178,46 @@ class OwnEndpoints:
             reason=Reason.OK if refusal is None else refusal.reason,
         )
 
-    def _find(self, head: RequestHead) -> tuple[Endpoint, OwnRoute] | Refusal:
+    def _find(self, head: RequestHead, cors: CorsRules | None) -> tuple[Endpoint, OwnRoute] | Refusal:
         if head.path == "*":
             return _OPTIONS
         if head.oddities:
             return ambiguous(head)
+        asked = asked_method(head.fields) if cors is not None and head.method == "OPTIONS" else None
+        if cors is not None and asked is not None:
+            wanted = self._routes.match(None, head.segments, asked)
+            if isinstance(wanted, Match):
+                return _preflight_of(wanted.value[0], cors, asked)
         match = self._routes.match(None, head.segments, head.method)
+        if isinstance(match, MethodMismatch) and ANY in match.allow:
+            match = self._routes.match(None, head.segments, ANY)
         if match is None:
             return Refusal(head=head, reason=Reason.NOT_FOUND)
         if isinstance(match, MethodMismatch):
-            return Refusal(head=head, reason=Reason.METHOD_NOT_ALLOWED, allow=match.allow)
+            return Refusal(
+                head=head,
+                reason=Reason.METHOD_NOT_ALLOWED,
+                detail=f"This endpoint takes {', '.join(match.allow)}.",
+                allow=match.allow,
+            )
         return match.value
 
     async def _call(
         self, client: ClientSide, head: RequestHead, endpoint: Endpoint, principal: Principal
-    ) -> Answer | Refusal:
-        body: Mapping[str, object] = {}
+    ) -> Answer | Known | Refusal:
+        call = Call(head=head, principal=principal, snapshot=self._enforcer.snapshot)
         if endpoint.takes_body:
-            read = await _read_json(client, head)
-            if isinstance(read, Refusal):
-                return read
-            body = read
+            body = await read_json_body(client, head)
+            if isinstance(body, Refusal):
+                return body
+            call = replace(call, body=body)
+        elif endpoint.takes_form:
+            form = await read_form_body(client, head)
+            if isinstance(form, Refusal):
+                return form
+            call = replace(call, form=form)
         try:
-            return await endpoint.answer(
-                Call(head=head, principal=principal, snapshot=self._enforcer.snapshot, body=body)
-            )
+            return await endpoint.answer(call)
         except AuditUnavailable as fault:
             return Refusal(head=head, reason=Reason.AUDIT_UNAVAILABLE, diagnosis=str(fault), retry_after=1)
         except StoreUnavailable as fault:
@@ -174,69 +226,22 @@ class OwnEndpoints:
             )
 
 
-async def _read_json(client: ClientSide, head: RequestHead) -> Mapping[str, object] | Refusal:
-    if head.framing is not Framing.NONE:
-        media_type = (head.fields.one(b"content-type") or b"").partition(b";")[0].strip().lower()
-        if media_type != b"application/json":
-            return Refusal(
-                head=head, reason=Reason.UNSUPPORTED_MEDIA_TYPE, detail="Send JSON as application/json."
-            )
-    client.limit_body(LARGEST_BODY)
-    if (head.content_length or 0) > LARGEST_BODY:
-        return _too_large(head)
-    parts: list[bytes] = []
-    client.continue_()
-    try:
-        async with asyncio.timeout(BODY_SECONDS):
-            while data := await client.read():
-                parts.append(data)
-    except TimeoutError:
-        detail = f"The body did not arrive within {BODY_SECONDS:.0f} seconds."
-        return Refusal(head=head, reason=Reason.REQUEST_TIMEOUT, detail=detail, close=True)
-    except ClientLeft:
-        return Refusal(head=head, reason=Reason.REQUEST_TIMEOUT, diagnosis="the client left", close=True)
-    except BodyTooLarge:
-        return _too_large(head)
-    except BodyBroken:
-        return Refusal(head=head, reason=Reason.MALFORMED_REQUEST, diagnosis="body framing", close=True)
-    text = b"".join(parts)
-    if not text:
-        return {}
-    try:
-        value = json.loads(text.decode(), object_pairs_hook=_once, parse_constant=_no_constant)
-    except (ValueError, RecursionError) as error:
-        twice = isinstance(error, MemberTwice)
-        return _invalid(head, str(error) if twice else "the body is not JSON")
-    return value if isinstance(value, dict) else _invalid(head, "the body is not a JSON object")
-
-
-def _too_large(head: RequestHead) -> Refusal:
-    detail = f"The body may have at most {LARGEST_BODY} bytes."
-    return Refusal(head=head, reason=Reason.BODY_TOO_LARGE, detail=detail, close=True)
-
-
-class MemberTwice(ValueError):
-    """A JSON object names a member twice, and readers differ in which one counts."""
-
-
-def _once(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    members = dict(pairs)
-    if len(members) != len(pairs):
-        raise MemberTwice("an object names a member twice")
-    return members
-
-
-def _no_constant(name: str) -> float:
-    raise ValueError(name)
-
-
-def _invalid(head: RequestHead, message: str) -> Refusal:
-    return Refusal(head=head, reason=Reason.INVALID_REQUEST, errors=({"field": "", "message": message},))
-
-
 def _signed(answer: Answer, head: RequestHead) -> Answer:
     lines = (*answer.lines, (b"X-Request-Id", head.id.encode()))
     return Answer(status=answer.status, lines=lines, body=answer.body, close=answer.close)
+
+
+def _preflight_of(endpoint: Endpoint, rules: CorsRules, asked: str) -> tuple[Endpoint, OwnRoute]:
+    """Return what answers the question whether a page may use an endpoint."""
+    route = endpoint.route.route
+
+    async def answer(call: Call) -> Answer | Refusal:
+        told = preflight(Routed(call.head, route, {}), rules, asked)
+        return Answer(status=PREFLIGHT_STATUS, lines=told.lines) if isinstance(told, Preflight) else told
+
+    return replace(endpoint, answer=answer, takes_body=False, takes_form=False), OwnRoute(
+        route=route, needs_principal=False
+    )
 
 
 async def _no_content(_call: Call) -> Answer:

@@ -51,6 +51,7 @@ _EVENTS: Final = {
     "user.deleted": ("iam", "user", "deletion"),
     "role.changed": ("iam", "admin", "change"),
     "invite.created": ("iam", "admin", "creation"),
+    "invite.revoked": ("iam", "admin", "deletion"),
     "client.created": ("iam", "admin", "creation"),
     "client.rotated": ("iam", "admin", "change"),
     "client.revoked": ("iam", "admin", "deletion"),

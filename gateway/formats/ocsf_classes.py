@@ -73,6 +73,7 @@ _EVENTS: Final[dict[str, tuple[int, tuple[int, str] | None]]] = {
     "user.deleted": (ACCOUNT_CHANGE, (6, "Delete")),
     "role.changed": (USER_ACCESS, None),
     "invite.created": (ENTITY_MANAGEMENT, _CREATE),
+    "invite.revoked": (ENTITY_MANAGEMENT, (11, "Deactivate")),
     "client.created": (ENTITY_MANAGEMENT, _CREATE),
     "client.rotated": (ENTITY_MANAGEMENT, _UPDATE),
     "client.revoked": (ENTITY_MANAGEMENT, (11, "Deactivate")),

@@ -3,13 +3,17 @@
 import asyncio
 import hmac
 from collections import OrderedDict
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import ClassVar
 
 from gateway.identity.base import ABSENT, Answer, Authenticator, Rejected
-from gateway.identity.key_text import parse_api_key
+from gateway.identity.key_text import PresentedKey, parse_api_key
+from gateway.identity.key_uses import KeyUses
 from gateway.model import Principal, PrincipalKind, RequestHead
-from gateway.ports import ApiKey, ApiKeyStore, Clock, Revocations, StoreUnavailable
+from gateway.model.address import is_within
+from gateway.ports import ApiKey, ApiKeyStore, Clock, KeySecret, Revocations, StoreUnavailable
 
 CACHED_KEYS = 10_000
 CACHED_UNKNOWN = 10_000
@@ -21,10 +25,13 @@ LOOKUP_SECONDS = 2.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Known:
-    """What the store said about an id. `key` and `principal` are None when there is no such key."""
+    """What the store said about an id. `key` is None when there is no such key."""
 
     key: ApiKey | None
-    principal: Principal | None
+    principals: Mapping[bytes, Principal] = field(repr=False)
+    """By the hash of the secret that they show."""
+    networks: tuple[IPv4Network | IPv6Network, ...]
+    """Where the key may be used from; empty: anywhere."""
     changes: int
     """Of the revocations, before the store was asked."""
     until: float
@@ -41,13 +48,21 @@ class ApiKeyAuthenticator(Authenticator):
     kind: ClassVar[str] = "api_key"
 
     def __init__(
-        self, name: str, *, header: str, store: ApiKeyStore, revocations: Revocations, clock: Clock
+        self,
+        name: str,
+        *,
+        header: str,
+        store: ApiKeyStore,
+        uses: KeyUses,
+        revocations: Revocations,
+        clock: Clock,
     ) -> None:
         self.name = name
         self._header = header
         self._field = header.lower().encode("ascii")
         self.fields = frozenset({self._field})
         self._store = store
+        self._note_use = uses.note
         self._revocations = revocations
         self._now = clock.now
         self._monotonic = clock.monotonic
@@ -67,21 +82,37 @@ class ApiKeyAuthenticator(Authenticator):
             return Rejected("not the form of a key")
         known = self._remembered(presented.id) or await self._look_up(presented.id)
         key = known.key
-        if key is None or known.principal is None:
+        if key is None:
             return Rejected("no such key")
-        if not hmac.compare_digest(presented.secret_hash, key.secret_hash):
+        now = self._now()
+        secret = _shown(presented, key)
+        if secret is None:
             return Rejected(f"the secret of {key.id} is wrong")
-        if key.expires_at is not None and self._now() >= key.expires_at:
+        if key.expires_at is not None and now >= key.expires_at:
             return Rejected(f"{key.id} has expired", subject=key.owner_id)
-        return _revoked(key) or known.principal
+        if _has_ended(secret, now):
+            return _replaced(key)
+        if known.networks and not is_within(head.client, known.networks):
+            # Whoever stole it learns nothing of where it would be good.
+            return Rejected(f"{key.id} may not be used from this address", subject=key.owner_id)
+        if (revoked := _revoked(key)) is not None:
+            return revoked
+        self._note_use(key.id, now)
+        return known.principals[secret.hash]
 
     async def reconsider(self, principal: Principal) -> Principal | Rejected:
-        """Say what a key may do by now, or that it was revoked. Raise `StoreUnavailable` when the store
-        cannot answer."""
+        """Say what a key may do by now, or that it was revoked, or the secret that was shown replaced. Raise
+        `StoreUnavailable` when the store cannot answer."""
         known = self._remembered(principal.id) or await self._look_up(principal.id)
-        if known.key is None or known.principal is None:
+        key = known.key
+        if key is None:
             return Rejected("no such key")
-        return _revoked(known.key) or known.principal
+        if (revoked := _revoked(key)) is not None:
+            return revoked
+        secret = next((one for one in key.secrets if one.hash == principal.secret_hash), None)
+        if secret is None or _has_ended(secret, self._now()):
+            return _replaced(key)
+        return known.principals[secret.hash]
 
     def challenge(self, *, rejected: bool) -> str:  # noqa: ARG002 - there is nothing to add about a bad key
         """Return `ApiKey realm="gateway", header="x-api-key"`. No such scheme is registered; the form is that
@@ -116,15 +147,20 @@ class ApiKeyAuthenticator(Authenticator):
         changes = self._revocations.key_changes
         until = self._monotonic() + CACHE_SECONDS
         key = await self._store.find(id)
-        principal = None if key is None else self._principal(key)
-        known = _Known(key=key, principal=principal, changes=changes, until=until)
+        known = _Known(
+            key=key,
+            principals={} if key is None else {one.hash: self._principal(key, one) for one in key.secrets},
+            networks=() if key is None else tuple(map(ip_network, key.networks)),
+            changes=changes,
+            until=until,
+        )
         cache, size = (self._unknown, CACHED_UNKNOWN) if key is None else (self._good, CACHED_KEYS)
         cache[id] = known
         if len(cache) > size:
             cache.popitem(last=False)
         return known
 
-    def _principal(self, key: ApiKey) -> Principal:
+    def _principal(self, key: ApiKey, secret: KeySecret) -> Principal:
         return Principal(
             id=key.id,
             kind=PrincipalKind.API_KEY,
@@ -133,9 +169,26 @@ class ApiKeyAuthenticator(Authenticator):
             authn_kind=self.kind,
             roles=key.owner_roles,
             scope_limit=key.scopes,
+            secret_hash=secret.hash,
             expires_at=key.expires_at,
             subject=key.owner_id,
         )
+
+
+def _shown(presented: PresentedKey, key: ApiKey) -> KeySecret | None:
+    """Return the secret of a key that was presented."""
+    for secret in key.secrets:
+        if hmac.compare_digest(presented.secret_hash, secret.hash):
+            return secret
+    return None
+
+
+def _has_ended(secret: KeySecret, now: float) -> bool:
+    return secret.expires_at is not None and now >= secret.expires_at
+
+
+def _replaced(key: ApiKey) -> Rejected:
+    return Rejected(f"this secret of {key.id} was replaced and has ended", subject=key.owner_id)
 
 
 def _revoked(key: ApiKey) -> Rejected | None:

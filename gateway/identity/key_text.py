@@ -36,9 +36,9 @@ class PresentedKey:
     secret_hash: bytes = field(repr=False)
 
 
-def issue_api_key() -> IssuedKey:
-    """Return a new key with 256 random bits."""
-    identity = _random(ID_CHARACTERS)
+def issue_api_key(*, instead_of: str | None = None) -> IssuedKey:
+    """Return a new key with 256 random bits; with the id `instead_of`, another secret for the same key."""
+    identity = _random(ID_CHARACTERS) if instead_of is None else instead_of.removeprefix("key_")
     body = f"gwk_{identity}_{_random(SECRET_CHARACTERS)}"
     text = f"{body}_{zlib.crc32(body.encode()):08x}"
     return IssuedKey(id=f"key_{identity}", text=text, secret_hash=_hash(text.encode()))

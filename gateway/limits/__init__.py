@@ -2,14 +2,13 @@
 
 from gateway.limits.answer import rate_fields, retry_after
 from gateway.limits.base import LimitPlan
-from gateway.limits.charges import DIMENSIONS, charges_for, client_key
+from gateway.limits.charges import DIMENSIONS, charges_for
 from gateway.limits.rate_text import parse_rate
 
 __all__ = [
     "DIMENSIONS",
     "LimitPlan",
     "charges_for",
-    "client_key",
     "parse_rate",
     "rate_fields",
     "retry_after",

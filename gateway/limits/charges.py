@@ -4,13 +4,11 @@ import json
 from collections.abc import Callable, Iterable
 from functools import lru_cache
 from hashlib import blake2b
-from ipaddress import IPv4Address, IPv6Address, IPv6Network
 
 from gateway.model import Charge, Limit, Principal, PrincipalKind, RequestHead
-from gateway.model.address import read_address
+from gateway.model.address import client_key
 from gateway.model.claims import read_claim
 
-_NAT64 = IPv6Network("64:ff9b::/96")
 _new = tuple.__new__
 """Makes a named tuple of a tuple at a third of what its class would take."""
 _ANONYMOUS = PrincipalKind.ANONYMOUS
@@ -36,28 +34,6 @@ def charges_for(
         if part is not None:
             charges.append(_new(Charge, (limit, (limit.id, part))))
     return tuple(charges)
-
-
-@lru_cache(maxsize=8192)
-def client_key(address: str) -> str:
-    """Return what a client's address counts under: an IPv4 address itself, the /64 of an IPv6 one.
-
-    IPv4 that travels inside IPv6 (mapped, NAT64, 6to4) counts as the IPv4 address it is. Text that is no
-    address, as of a unix socket, counts as it is.
-    """
-    found = read_address(address)
-    if found is None:
-        return address
-    if isinstance(found, IPv6Address):
-        inside = found.sixtofour or _nat64(found)
-        if inside is None:
-            return str(IPv6Network((int(found) >> 64 << 64, 64)))
-        found = inside
-    return str(found)
-
-
-def _nat64(address: IPv6Address) -> IPv4Address | None:
-    return IPv4Address(int(address) & 0xFFFFFFFF) if address in _NAT64 else None
 
 
 @lru_cache(maxsize=1024)

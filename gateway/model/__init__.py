@@ -1,6 +1,9 @@
 """The nouns. Imports nothing of ours and does no I/O."""
 
+from gateway.model.address import client_key
 from gateway.model.audit import Completion, Event, EventKind, Outcome
+from gateway.model.certificate import ClientCertificate
+from gateway.model.cookies import DEVICE_COOKIE, HOST_PREFIX, without_own_cookies
 from gateway.model.decision import (
     Authorized,
     Decision,
@@ -19,16 +22,21 @@ from gateway.model.record import RECORD_FIELDS, time_of, with_persons
 from gateway.model.record_filter import Comparison, Term, values_of
 from gateway.model.request import Fields, Framing, Line, RequestHead, wants_websocket
 from gateway.model.route import Route
+from gateway.model.secure_url import is_secure_url
+from gateway.model.timestamp import Timestamps, timestamp
 from gateway.model.websocket import WEBSOCKET_VERSION, websocket_flaw
 
 __all__ = [
     "ANONYMOUS",
+    "DEVICE_COOKIE",
+    "HOST_PREFIX",
     "RECORD_FIELDS",
     "STATUS_AND_TITLE",
     "WEBSOCKET_VERSION",
     "Algorithm",
     "Authorized",
     "Charge",
+    "ClientCertificate",
     "Comparison",
     "Completion",
     "Decision",
@@ -53,12 +61,17 @@ __all__ = [
     "Routed",
     "Tally",
     "Term",
+    "Timestamps",
     "Verdict",
     "canonical_name",
+    "client_key",
+    "is_secure_url",
     "status_of",
     "time_of",
+    "timestamp",
     "values_of",
     "wants_websocket",
     "websocket_flaw",
     "with_persons",
+    "without_own_cookies",
 ]

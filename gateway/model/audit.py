@@ -58,6 +58,7 @@ class EventKind(StrEnum):
     USER_DELETED = "user.deleted"
     ROLE_CHANGED = "role.changed"
     INVITE_CREATED = "invite.created"
+    INVITE_REVOKED = "invite.revoked"
     CLIENT_CREATED = "client.created"
     CLIENT_ROTATED = "client.rotated"
     CLIENT_REVOKED = "client.revoked"

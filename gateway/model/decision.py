@@ -81,6 +81,11 @@ class Refusal:
     """Extension member `errors` of `invalid-request`: where and what."""
     close: bool = False
     """Whether the connection must not be used again: its framing can no longer be trusted."""
+    oauth_error: str = ""
+    """Error code of RFC 6749 section 5.2, where the answer speaks that language; empty: what follows from the
+    reason."""
+    more: tuple[Line, ...] = ()
+    """Further header lines of the answer."""
     is_websocket_here: bool = False
     """Whether WebSocket is spoken here, only not in the version that was asked for."""
 

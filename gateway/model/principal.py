@@ -32,13 +32,21 @@ class Principal:
     authn: str
     """Name of the authenticator that vouched, as written in `policies.yaml`."""
     authn_kind: str
-    """Kind of that authenticator: `gateway_jwt`, `api_key`."""
+    """Kind of that authenticator: `gateway_jwt`, `api_key`, `jwt`, `mtls`."""
     roles: frozenset[str] = frozenset()
     scope_limit: frozenset[str] | None = None
     """Scopes the credential is confined to, within those of the roles; None: all of them."""
     claims: Mapping[str, object] | None = field(default=None, repr=False)
     """Claims of a token; None for principals that have none (keys), as against an empty set."""
     session: str | None = None
+    client_id: str | None = None
+    """The OAuth client that the credential was issued to; None: the credential names none."""
+    mfa_at: float | None = None
+    """When a second factor was last proved, in seconds since the epoch; None: never, as far as is known."""
+    signed_by: str | None = None
+    """Id of the key that signed the credential, for credentials that end with their key."""
+    secret_hash: bytes | None = field(default=None, repr=False)
+    """SHA-256 of the secret that was shown, of a principal that may have several, which end by themselves."""
     expires_at: float | None = None
     """When the credential ends, in seconds since the epoch; None: never."""
     subject: str | None = None

@@ -123,6 +123,19 @@ class WindowMeter:
             self._look_ahead()
         return remaining, expiries[0] - now
 
+    def give_back(self, now: int) -> None:
+        """Count one request less, the newest that still counts."""
+        self._forget(now)
+        excess = self.limit.cost
+        while excess and self._expiries:
+            gone = min(excess, self._counts[-1])
+            excess -= gone
+            self._total -= gone
+            self._counts[-1] -= gone
+            if not self._counts[-1]:
+                del self._counts[-1], self._expiries[-1]
+        self._look_ahead()
+
     def left(self, now: int) -> tuple[int, int]:
         """Return how many requests of cost 1 would be admitted now, and the time until there are more."""
         expiries = self._expiries
@@ -234,6 +247,11 @@ class GcraMeter:
         self.refuses_until = arrival + self._cost_us - self._burst_us
         ahead = arrival - now
         return (self._burst_us - ahead) // self._interval_us, ahead
+
+    def give_back(self, now: int) -> None:
+        """Count one request less, as far as it is not made up for yet."""
+        self._arrival = max(self._arrival - self._cost_us, min(self._arrival, now))
+        self._look_ahead()
 
     def left(self, now: int) -> tuple[int, int]:
         """Return how many requests of cost 1 would be admitted now, and the time until the burst is whole."""

@@ -18,9 +18,12 @@ class Reason(StrEnum):
     INVALID_REQUEST = "invalid-request"
     CREDENTIALS_MISSING = "credentials-missing"
     CREDENTIALS_INVALID = "credentials-invalid"
+    MFA_REQUIRED = "mfa-required"
     INSUFFICIENT_SCOPE = "insufficient-scope"
     DENIED = "denied"
     CONDITION_NOT_MET = "condition-not-met"
+    ADDRESS_BLOCKED = "address-blocked"
+    EMAIL_UNVERIFIED = "email-unverified"
     NO_ROUTE = "no-route"
     NOT_FOUND = "not-found"
     METHOD_NOT_ALLOWED = "method-not-allowed"
@@ -54,9 +57,12 @@ STATUS_AND_TITLE: Mapping[Reason, tuple[int, str]] = {
     Reason.INVALID_REQUEST: (400, "The request body is not valid"),
     Reason.CREDENTIALS_MISSING: (401, "Credentials are required"),
     Reason.CREDENTIALS_INVALID: (401, "The credentials are not valid"),
+    Reason.MFA_REQUIRED: (401, "A second factor is required"),
     Reason.INSUFFICIENT_SCOPE: (403, "The credentials do not reach this far"),
     Reason.DENIED: (403, "A rule denies this request"),
     Reason.CONDITION_NOT_MET: (403, "A condition of this route is not met"),
+    Reason.ADDRESS_BLOCKED: (403, "This address is blocked for now"),
+    Reason.EMAIL_UNVERIFIED: (403, "The e-mail address is not confirmed yet"),
     Reason.NO_ROUTE: (404, "No route matches this request"),
     Reason.NOT_FOUND: (404, "Not found"),
     Reason.METHOD_NOT_ALLOWED: (405, "The method is not allowed here"),

@@ -5,6 +5,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import field
 from enum import Enum
 
+from gateway.model.certificate import ClientCertificate
 from gateway.model.per_request import per_request
 
 Line = tuple[bytes, bytes]
@@ -111,3 +112,5 @@ class RequestHead:
     oddities: frozenset[str] = frozenset()
     """Spellings in the path that only some upstreams take for ordinary characters: `encoded_slash`,
     `double_slash`, `semicolon`, `backslash`."""
+    certificate: ClientCertificate | None = None
+    """What the client proved to hold when it connected; None: nothing, or TLS ends elsewhere."""

@@ -87,7 +87,16 @@ class AccessLog:
     ) -> None:
         """Log an answer of one of the gateway's own endpoints."""
         if self.enabled:
-            self._line(head, status=status, duration_ms=None, actor=actor, route=route, reason=reason)
+            # Another clock's seconds, which may be set back in between.
+            took = max(0.0, time.time() - head.received)
+            self._line(
+                head,
+                status=status,
+                duration_ms=round(took * 1000, 3),
+                actor=actor,
+                route=route,
+                reason=reason,
+            )
 
     def _line(self, head: RequestHead, **fields: object) -> None:
         if len(self._lines) >= _MOST_WAITING:

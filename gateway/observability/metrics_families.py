@@ -111,6 +111,27 @@ CLIENT_CONNECTIONS: Final = Family(
     kind=Kind.GAUGE,
     help="Open connections of clients, also those that wait for their next request.",
 )
+TLS_HANDSHAKES: Final = Family(
+    name="gateway_tls_handshakes_total",
+    kind=Kind.COUNTER,
+    labels=("result",),
+    help="Handshakes of TLS on the clients' listener. result is ok; unfinished (the client left, or was too "
+    "slow); not_tls (plain HTTP, or noise); no_common (no version or cipher in common); certificate (the "
+    "client's does not hold); distrusted (the client does not trust ours); failed.",
+)
+TLS_EXPIRY: Final = Family(
+    name="gateway_tls_certificate_expiry_timestamp_seconds",
+    kind=Kind.GAUGE,
+    per_worker=True,
+    help="When the certificate of the clients' listener expires, in seconds since the epoch.",
+)
+TLS_UNUSABLE: Final = Family(
+    name="gateway_tls_files_unusable",
+    kind=Kind.GAUGE,
+    largest=True,
+    help="1 while the certificate files of the clients' listener have changed and cannot be used: the last "
+    "good ones are in force.",
+)
 UPSTREAM_FAULTS: Final = Family(
     name="gateway_upstream_faults_total",
     kind=Kind.COUNTER,
@@ -311,6 +332,35 @@ CHANGE_FEED_AGE: Final = Family(
     help="Seconds since a process last heard which sessions, users and keys were revoked, of the process "
     "that has waited longest. Beyond 5, tokens and keys are answered 503.",
 )
+ISSUER_FETCHES: Final = Family(
+    name="gateway_issuer_key_fetches_total",
+    kind=Kind.COUNTER,
+    labels=("authenticator", "result"),
+    help="How often the keys of another issuer were fetched, and how often that failed. result is fetched or "
+    "failed.",
+)
+ISSUER_KEYS_AGE: Final = Family(
+    name="gateway_issuer_keys_age_seconds",
+    kind=Kind.GAUGE,
+    labels=("authenticator",),
+    largest=True,
+    help="Seconds since the keys of another issuer were fetched, of the process that has the oldest. Absent "
+    "before the first time; until then, its tokens are answered 503.",
+)
+ISSUER_FAILING: Final = Family(
+    name="gateway_issuer_failing",
+    kind=Kind.GAUGE,
+    labels=("authenticator",),
+    largest=True,
+    help="1 while the keys of another issuer cannot be fetched: those that are known stay in use. Else 0.",
+)
+GRANTS_UNKNOWN: Final = Family(
+    name="gateway_grants_unknown_total",
+    kind=Kind.COUNTER,
+    labels=("role",),
+    help="Grants of a role that were not given because their condition met something missing, once for each "
+    "credential or, where the condition looks at the request, for each request.",
+)
 DATABASE_ERRORS: Final = Family(
     name="gateway_database_errors_total",
     kind=Kind.COUNTER,
@@ -388,6 +438,9 @@ FAMILIES: Final = {
         UNRECORDED,
         IN_FLIGHT,
         CLIENT_CONNECTIONS,
+        TLS_HANDSHAKES,
+        TLS_EXPIRY,
+        TLS_UNUSABLE,
         UPSTREAM_FAULTS,
         UPSTREAM_RETRIES,
         UPSTREAM_CONNECTIONS,
@@ -419,6 +472,10 @@ FAMILIES: Final = {
         OUTLET_FAILING,
         EVENTS,
         CHANGE_FEED_AGE,
+        ISSUER_FETCHES,
+        ISSUER_KEYS_AGE,
+        ISSUER_FAILING,
+        GRANTS_UNKNOWN,
         DATABASE_ERRORS,
         WORKERS,
         WORKER_RESTARTS,

@@ -1,25 +1,29 @@
 """What operators do with API keys.
 
-Issuing is recorded inside the transaction that stores the key: no record, no key. Revoking comes before its
-record, because a key that has leaked must not live on while the audit trail is away.
+Issuing and rotating are recorded inside the transaction that stores the secret: no record, no secret.
+Revoking comes before its record, because a key that has leaked must not live on while the audit trail is
+away.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from ipaddress import IPv4Network, IPv6Network
 
 from gateway.accounts import AccountRefusal
 from gateway.identity import issue_api_key
-from gateway.model import Event, EventKind, Principal, Reason, canonical_name
-from gateway.ports import ApiKey, ApiKeyStore, Clock, Events, Taken, UserStore
+from gateway.model import Event, EventKind, Principal, Reason, canonical_name, timestamp
+from gateway.ports import ApiKey, ApiKeyStore, Clock, Events, KeySecret, Taken, UserStore
 
 MAX_NAME = 64
 MAX_LIFETIME = 100 * 365 * 86400.0
+"""Seconds."""
+MAX_OVERLAP = 366 * 86400.0
 """Seconds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CreatedKey:
-    """A new key. `text` is the key itself, which is shown once and kept nowhere."""
+    """A key with a new secret. `text` is what its holder sends, which is shown once and kept nowhere."""
 
     key: ApiKey
     text: str = field(repr=False)
@@ -35,11 +39,13 @@ async def create_key(
     owner: str,
     scopes: frozenset[str] | None,
     lifetime: float | None,
+    networks: Sequence[IPv4Network | IPv6Network] = (),
     operator: Principal,
 ) -> CreatedKey | AccountRefusal:
     """Issue a key to a user, given by name, e-mail or id; `lifetime` in seconds, None: without end.
 
-    `scopes` confine the key within what its owner may do at the time of use; None: to all of that.
+    `scopes` confine the key within what its owner may do at the time of use; None: to all of that. It may be
+    used from `networks`; none of them: from anywhere.
     Recorded as `key.created`. Raise `StoreUnavailable`; then there is no key.
     """
     if not 0 < len(name) <= MAX_NAME or not name.isprintable() or name != name.strip():
@@ -62,11 +68,12 @@ async def create_key(
         owner_name=user.username,
         owner_roles=user.roles,
         owner_active=True,
-        secret_hash=issued.secret_hash,
+        secrets=(KeySecret(hash=issued.secret_hash),),
         scopes=scopes,
         created_at=now,
         expires_at=None if lifetime is None else now + lifetime,
         revoked_at=None,
+        networks=tuple(map(str, networks)),
     )
     event = Event(
         kind=EventKind.KEY_CREATED,
@@ -91,6 +98,43 @@ async def list_keys(keys: ApiKeyStore) -> Sequence[ApiKey]:
     return await keys.list()
 
 
+async def rotate_key(
+    keys: ApiKeyStore,
+    events: Events,
+    clock: Clock,
+    *,
+    id: str,
+    overlap: float,
+    operator: Principal,
+) -> CreatedKey | AccountRefusal:
+    """Give a key a new secret. The one before it stays good for `overlap` seconds, any older one ends.
+
+    Recorded as `key.rotated`. Raise `StoreUnavailable`; then nothing has changed.
+    """
+    if not 0 <= overlap <= MAX_OVERLAP:
+        return _invalid("overlap", "must be between nothing and a year")
+    before = await keys.find(id)
+    if before is None:
+        return await _unknown(keys, id)
+    issued = issue_api_key(instead_of=id)
+    now = clock.now()
+    event = Event(
+        kind=EventKind.KEY_ROTATED,
+        actor=operator,
+        attributes={"key": id, "owner": before.owner_id, "old_until": timestamp(now + overlap)},
+        subject=before.owner_id,
+        personal={"name": before.name},
+    )
+    key = await keys.rotate(
+        id, issued.secret_hash, at=now, old_until=now + overlap, before_commit=lambda: events.event(event)
+    )
+    if key is None:
+        return AccountRefusal(
+            reason=Reason.CONFLICT, detail=f"The key {id!r} has ended; create another one in its place."
+        )
+    return CreatedKey(key=key, text=issued.text)
+
+
 async def revoke_key(
     keys: ApiKeyStore,
     events: Events,
@@ -105,9 +149,7 @@ async def revoke_key(
     """
     key = await keys.find(id)
     if key is None:
-        return AccountRefusal(
-            reason=Reason.NOT_FOUND, detail=f"There is no key {id!r}; `gateway keys list` shows them."
-        )
+        return await _unknown(keys, id)
     if not await keys.revoke(id, at=clock.now()):
         return AccountRefusal(reason=Reason.CONFLICT, detail=f"The key {id!r} was revoked already.")
     await events.event(
@@ -122,6 +164,17 @@ async def revoke_key(
     return key
 
 
+async def _unknown(keys: ApiKeyStore, id_: str) -> AccountRefusal:
+    # Keys of several users may have one name.
+    named = [key.id for key in await keys.list() if key.name == id_]
+    detail = (
+        f"{id_!r} is the name of {', '.join(named)}: use its id."
+        if named
+        else f"There is no key {id_!r}; `gateway keys list` shows them."
+    )
+    return AccountRefusal(reason=Reason.NOT_FOUND, detail=detail)
+
+
 def _invalid(field_name: str, message: str) -> AccountRefusal:
     return AccountRefusal(reason=Reason.INVALID_REQUEST, errors=({"field": field_name, "message": message},))
 
@@ -132,5 +185,7 @@ def _confinement(key: ApiKey) -> dict[str, str | int | bool | list[str]]:
     if key.scopes is not None:
         confined["scopes"] = sorted(key.scopes)
     if key.expires_at is not None:
-        confined["expires_at"] = int(key.expires_at)
+        confined["expires_at"] = timestamp(key.expires_at)
+    if key.networks:
+        confined["networks"] = list(key.networks)
     return confined

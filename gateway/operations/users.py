@@ -7,9 +7,22 @@ the person is erased after that; should it fail, the same command with the id do
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from gateway.accounts import AccountRefusal, Origin, Registrar, is_user_id
-from gateway.model import Event, EventKind, Principal, Reason, canonical_name
-from gateway.ports import Clock, Erasure, Events, StoreUnavailable, User, UserStore
+from gateway.accounts import AccountRefusal, Mailing, Origin, Registrar, is_user_id
+from gateway.model import Event, EventKind, Principal
+from gateway.operations.finding import find_user, no_user
+from gateway.ports import (
+    ApiKey,
+    ApiKeyStore,
+    Clock,
+    Erasure,
+    Events,
+    FactorStore,
+    Session,
+    SessionStore,
+    StoreUnavailable,
+    User,
+    UserStore,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,6 +34,18 @@ class DeletedUser:
     """None: it had been deleted before."""
     erased: bool
     """Whether what the audit trail says of the person was erased."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UserDetails:
+    """An account, and what belongs to it."""
+
+    user: User
+    sessions: Sequence[Session]
+    """Those that have not ended, the newest first."""
+    keys: Sequence[ApiKey]
+    """Those that were not revoked, the newest first."""
+    has_second_factor: bool
 
 
 class EraseLater(StoreUnavailable):
@@ -41,6 +66,7 @@ async def create_user(
     roles: frozenset[str],
     min_length: int,
     operator: Principal,
+    rejects_common: bool = False,
 ) -> User | AccountRefusal:
     """Make a verified account, recorded as `user.created`. Raise `StoreUnavailable`; then there is none."""
     return await registrar.add(
@@ -49,6 +75,7 @@ async def create_user(
         password=password,
         roles=roles,
         min_length=min_length,
+        rejects_common=rejects_common,
         verified=True,
         kind=EventKind.USER_CREATED,
         actor=operator,
@@ -61,8 +88,31 @@ async def list_users(users: UserStore) -> Sequence[User]:
     return await users.list()
 
 
+async def show_user(
+    users: UserStore,
+    sessions: SessionStore,
+    api_keys: ApiKeyStore,
+    factors: FactorStore,
+    clock: Clock,
+    *,
+    name: str,
+) -> UserDetails | AccountRefusal:
+    """Return an account, given by name, e-mail or id, and what belongs to it. Raise `StoreUnavailable`."""
+    user = await find_user(users, name)
+    if isinstance(user, AccountRefusal):
+        return user
+    factor = await factors.find(user.id)
+    return UserDetails(
+        user=user,
+        sessions=await sessions.list_of(user.id, now=clock.now()),
+        keys=[key for key in await api_keys.list() if key.owner_id == user.id and key.revoked_at is None],
+        has_second_factor=factor is not None and factor.confirmed_at is not None,
+    )
+
+
 async def delete_user(
     users: UserStore,
+    mailing: Mailing,
     erasure: Erasure,
     events: Events,
     clock: Clock,
@@ -72,12 +122,14 @@ async def delete_user(
     operator: Principal,
 ) -> DeletedUser | AccountRefusal:
     """Remove an account, given by name, e-mail or id, with its sessions and keys, in every process within a
-    second; with `erase`, what the audit trail says of the person too. Recorded as `user.deleted`.
+    second; with `erase`, what the audit trail says of the person too, and mails that wait. Recorded as
+    `user.deleted`.
 
     Of an account that was deleted before, given by id, what is left is erased. Raise `StoreUnavailable`:
     `AuditUnavailable` when nothing was done, `EraseLater` when the account is gone and nothing was erased.
     """
-    user = await users.find(name) or await users.find_by_login(canonical_name(name))
+    found = await find_user(users, name)
+    user = None if isinstance(found, AccountRefusal) else found
     if user is None and not (erase and is_user_id(name)):
         return _nobody(name, erase=erase)
     id_ = name if user is None else user.id
@@ -95,6 +147,8 @@ async def delete_user(
         return _nobody(name, erase=erase)
     if erase:
         try:
+            if user is not None and user.email is not None:
+                await mailing.forget(user.email)
             await erasure.erase(id_, at=clock.now())
         except StoreUnavailable as unavailable:
             raise EraseLater(id_, str(unavailable)) from None
@@ -103,7 +157,4 @@ async def delete_user(
 
 def _nobody(name: str, *, erase: bool) -> AccountRefusal:
     hint = "; what is left of a user that was deleted is erased by its id" if erase else ""
-    return AccountRefusal(
-        reason=Reason.NOT_FOUND,
-        detail=f"There is no user {name!r}{hint}; `gateway users list` shows them.",
-    )
+    return no_user(name, hint=hint)

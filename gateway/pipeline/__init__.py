@@ -5,16 +5,19 @@ given up is the familiar look of framework middlewares, where a missing one sile
 """
 
 from gateway.pipeline.chain import Stages, ambiguous
-from gateway.pipeline.cors import PAGE_FIELDS, page_lines
-from gateway.pipeline.enforcer import PREFLIGHT_STATUS, Enforcer
+from gateway.pipeline.cors import PAGE_FIELDS, asked_method, page_lines, preflight
+from gateway.pipeline.enforcer import CHECK_STATUS, PREFLIGHT_STATUS, Enforcer
 from gateway.pipeline.own import OwnRoute
 
 __all__ = [
+    "CHECK_STATUS",
     "PAGE_FIELDS",
     "PREFLIGHT_STATUS",
     "Enforcer",
     "OwnRoute",
     "Stages",
     "ambiguous",
+    "asked_method",
     "page_lines",
+    "preflight",
 ]

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from gateway.config import Snapshot
+from gateway.config import Plan, Snapshot
 from gateway.identity import Rejected
 from gateway.model import (
     ANONYMOUS,
@@ -11,10 +11,13 @@ from gateway.model import (
     Principal,
     Reason,
     Refusal,
+    RequestHead,
     wants_websocket,
 )
 from gateway.pipeline.authorize import authorize, denied_by
 from gateway.pipeline.chain import Stages, guard, takes
+from gateway.pipeline.granting import granted_now
+from gateway.pipeline.second_factor import lacks_factor
 from gateway.pipeline.websocket import foreign_page
 from gateway.policy import Facts
 from gateway.routing import Match
@@ -45,6 +48,12 @@ def refused_now(permit: Permit, principal: Principal, snapshot: Snapshot, *, now
             return Reason.CREDENTIALS_MISSING
         if not plan.outlives_credential and principal.expires_at is not None and now >= principal.expires_at:
             return Reason.CREDENTIALS_INVALID
+        if plan.also and (reason := _lacks_certificate(head, plan, now)) is not None:
+            return reason
+        max_age = None if plan.outlives_credential else plan.mfa_max_age
+        if max_age is not None and lacks_factor(principal, max_age, now=now):
+            return Reason.MFA_REQUIRED
+        principal = granted_now(Facts(head, match.params, principal, now), snapshot.grants)
     identified = Identified(head=head, route=plan.route, params=match.params, principal=principal)
     authorized = authorize(identified, plan, snapshot.roles)
     if isinstance(authorized, Refusal):
@@ -55,6 +64,14 @@ def refused_now(permit: Permit, principal: Principal, snapshot: Snapshot, *, now
         if foreign_page(authorized, plan.websocket) is not None:
             return Reason.DENIED
     return None
+
+
+def _lacks_certificate(head: RequestHead, plan: Plan, now: float) -> Reason | None:
+    """Say why the certificate that is asked for in addition is not good any more."""
+    if head.certificate is None:
+        return Reason.CREDENTIALS_MISSING
+    is_over = now >= head.certificate.not_after and not plan.outlives_credential
+    return Reason.CREDENTIALS_INVALID if is_over else None
 
 
 async def known_now(principal: Principal, stages: Stages) -> Principal | None:

@@ -1,9 +1,12 @@
 """Step 7: who is asking? Every listed authenticator is asked; a bad credential ends the request."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 
-from gateway.identity import Authenticator, Rejected
+from gateway.identity import FOREIGN, Authenticator, Rejected
 from gateway.model import ANONYMOUS, Identified, Principal, Reason, Refusal, Routed
+
+_STRAY = Rejected("the issuer of the token is none that this route asks")
 
 
 def nobody(routed: Routed) -> Identified:
@@ -15,9 +18,12 @@ async def authenticate(routed: Routed, authenticators: Sequence[Authenticator]) 
     """Return the request with its principal. Raise `StoreUnavailable` when it cannot be found out.
 
     All listed authenticators are asked even after one has answered: two credentials of different
-    principals contradict each other, and a bad one beside a good one is an attack or a mistake.
+    principals contradict each other, and a bad one beside a good one is an attack or a mistake. A token is
+    its issuer's: that of an issuer whom none of them stands for is bad.
     """
     found: Principal | None = None
+    stray: Authenticator | None = None
+    is_claimed = False
     for authenticator in authenticators:
         answer = await authenticator.identify(routed.head)
         if isinstance(answer, Principal):
@@ -31,14 +37,19 @@ async def authenticate(routed: Routed, authenticators: Sequence[Authenticator]) 
                     detail="Send one credential only.",
                 )
             found = found or answer
+            is_claimed = is_claimed or authenticator.takes_tokens
         elif isinstance(answer, Rejected):
             return refuse_credential(routed, authenticators, authenticator, answer)
+        elif answer is FOREIGN:
+            stray = stray or authenticator
+    if stray is not None and not is_claimed:
+        return refuse_credential(routed, authenticators, stray, _STRAY)
     if found is None:
         return Refusal(
             head=routed.head,
             route=routed.route,
             reason=Reason.CREDENTIALS_MISSING,
-            challenges=_challenges(authenticators, rejected_by=None),
+            challenges=_challenges(tuple(authenticators), rejected_by=None),
         )
     return Identified(routed.head, routed.route, routed.params, found)
 
@@ -61,13 +72,31 @@ def refuse_credential(
         reason=Reason.CREDENTIALS_INVALID,
         subject=answer.subject,
         diagnosis=f"{by.name}: {answer.diagnosis}",
-        challenges=_challenges(authenticators, rejected_by=by),
+        challenges=_challenges(tuple(authenticators), rejected_by=by, instead=answer.challenge),
     )
 
 
+@lru_cache(maxsize=256)
 def _challenges(
-    authenticators: Sequence[Authenticator], *, rejected_by: Authenticator | None
+    authenticators: tuple[Authenticator, ...],
+    *,
+    rejected_by: Authenticator | None,
+    instead: str | None = None,
 ) -> tuple[str, ...]:
-    # RFC 6750 section 3: without any credential the challenge carries no error code.
-    challenges = (one.challenge(rejected=one is rejected_by) for one in authenticators)
-    return tuple(dict.fromkeys(text for text in challenges if text is not None))
+    # RFC 6750 section 3: without any credential the challenge carries no error code. A token that is bad to
+    # its own authenticator is bad to the others, too.
+    is_token = rejected_by is not None and rejected_by.takes_tokens
+    challenges = (
+        (
+            (instead if one is rejected_by else None)
+            or one.challenge(rejected=one is rejected_by or (is_token and one.takes_tokens)),
+            one.resource_metadata,
+        )
+        for one in authenticators
+    )
+    return tuple(dict.fromkeys(pointed(text, where) for text, where in challenges if text is not None))
+
+
+def pointed(challenge: str, resource_metadata: str) -> str:
+    """Return a challenge that says where it is written whose tokens are taken (RFC 9728 section 5.1)."""
+    return f'{challenge}, resource_metadata="{resource_metadata}"' if resource_metadata else challenge

@@ -1,7 +1,8 @@
-"""The whole order of a proxied request (steps 3 to 12). It reads top to bottom; the types enforce it."""
+"""The whole order of a proxied request (steps 2 to 12). It reads top to bottom; the types enforce it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from math import isinf
 
 from gateway.config import Plan, Snapshot, Upstream
 from gateway.identity import Authenticator
@@ -17,13 +18,16 @@ from gateway.model import (
     Routed,
     wants_websocket,
 )
+from gateway.pipeline.also import lacks_also
 from gateway.pipeline.authenticate import authenticate, nobody
 from gateway.pipeline.authorize import authorize, denied_by
 from gateway.pipeline.cors import asked_method, preflight
+from gateway.pipeline.granting import granted
 from gateway.pipeline.limit import charge_refusal, exhausted, limit
+from gateway.pipeline.second_factor import ask_factor, lacks_factor
 from gateway.pipeline.websocket import foreign_page
 from gateway.policy import Facts
-from gateway.ports import AuditUnavailable, CounterStore, StoreUnavailable
+from gateway.ports import AuditUnavailable, Blocked, CounterStore, StoreUnavailable
 from gateway.routing import Match, MethodMismatch, Oddities, spelled, without_userinfo
 
 CHARGED = frozenset(
@@ -31,6 +35,7 @@ CHARGED = frozenset(
         Reason.AMBIGUOUS_PATH,
         Reason.CREDENTIALS_MISSING,
         Reason.CREDENTIALS_INVALID,
+        Reason.MFA_REQUIRED,
         Reason.INSUFFICIENT_SCOPE,
         Reason.DENIED,
         Reason.CONDITION_NOT_MET,
@@ -45,14 +50,15 @@ _NO_PARAMS: Mapping[str, str] = {}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stages:
-    """What the stages ask: the authenticators by name, and where limits are counted."""
+    """What the stages ask: the authenticators by name, where limits are counted, and who is shut out."""
 
     authenticators: Mapping[str, Authenticator]
     counters: CounterStore
+    blocked: Blocked
 
 
 async def chain(head: RequestHead, snapshot: Snapshot, stages: Stages) -> Decision:
-    """Guard, route, authenticate, authorize, limit.
+    """Keep out who is blocked, guard, route, authenticate, authorize, limit.
 
     A store that cannot answer about the route's caller is a refusal; before there is a route, it raises
     `StoreUnavailable`.
@@ -60,6 +66,8 @@ async def chain(head: RequestHead, snapshot: Snapshot, stages: Stages) -> Decisi
     A refusal that counts against an address is charged before it is returned, and becomes a 429 when the
     address has nothing left to spend.
     """
+    if stages.blocked.any and (blocked := shut_out(head, stages.blocked)) is not None:
+        return blocked
     if snapshot.deny_everywhere and (refused := guard(head, snapshot)) is not None:
         return await charge(refused, snapshot.own_limits, stages)
     match = snapshot.routes.match(head.host, head.segments, head.method)
@@ -116,6 +124,15 @@ async def _decide(
         identified = await authenticate(routed, [stages.authenticators[name] for name in plan.authn])
         if isinstance(identified, Refusal):
             return identified
+        if plan.also:
+            also = [stages.authenticators[name] for name in plan.also]
+            if (bare := await lacks_also(identified, also)) is not None:
+                return bare
+        identified = granted(identified, snapshot.grants)
+        max_age = plan.mfa_max_age
+        if max_age is not None and lacks_factor(identified.principal, max_age, now=head.received):
+            where = stages.authenticators[identified.principal.authn].resource_metadata
+            return ask_factor(identified, max_age, resource_metadata=where)
     authorized = authorize(identified, plan, snapshot.roles)
     if isinstance(authorized, Refusal):
         return authorized
@@ -123,6 +140,17 @@ async def _decide(
     if is_handshake and (foreign := foreign_page(authorized, plan.websocket)) is not None:
         return foreign
     return await limit(authorized, plan, stages.counters, is_handshake=is_handshake)
+
+
+def shut_out(head: RequestHead, blocked: Blocked) -> Refusal | None:
+    """Step 2: whose address is blocked gets nothing, the gateway's own endpoints neither.
+
+    It costs no limit: who comes back after the block finds what was there before.
+    """
+    left = blocked.holds(head.client)
+    if left is None:
+        return None
+    return Refusal(head=head, reason=Reason.ADDRESS_BLOCKED, retry_after=None if isinf(left) else left)
 
 
 def guard(head: RequestHead, snapshot: Snapshot) -> Refusal | None:

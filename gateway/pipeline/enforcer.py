@@ -1,7 +1,7 @@
 """The enforcement point: one snapshot a request, a decision, and its record before it counts."""
 
 from asyncio import CancelledError
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from time import perf_counter, time
 from typing import Final
 
@@ -25,7 +25,7 @@ from gateway.model import (
 from gateway.observability import Metrics
 from gateway.pipeline.again import known_now, refused_now
 from gateway.pipeline.authenticate import authenticate
-from gateway.pipeline.chain import Stages, chain, charge, guard, unanswered
+from gateway.pipeline.chain import Stages, chain, charge, guard, shut_out, unanswered
 from gateway.pipeline.limit import charge_own, exhausted
 from gateway.pipeline.own import OwnRoute
 from gateway.pipeline.recorded import recorded_at, recorded_of
@@ -33,6 +33,8 @@ from gateway.ports import AuditUnavailable, StoreUnavailable
 
 PREFLIGHT_STATUS = 204
 """Of the answer to a preflight that says yes."""
+CHECK_STATUS = 200
+"""Of the answer to a proxy that may forward what it asked about."""
 _NOT_BEGUN: Final = Completion(
     status=0, bytes_in=0, bytes_out=0, duration_ms=0.0, outcome=Outcome.CLIENT_LEFT
 )
@@ -55,11 +57,11 @@ class Enforcer:
         """The configuration in force."""
         return self._current.snapshot
 
-    async def decide(self, head: RequestHead) -> tuple[Decision, Snapshot]:
+    async def decide(self, head: RequestHead, *, is_check: bool = False) -> tuple[Decision, Snapshot]:
         """Return the decision on a proxied request, recorded, and the configuration it was made by.
 
-        Fail closed: a question that nobody could answer, or a permit that nobody could write down, is
-        answered no.
+        `is_check`: somebody else forwards the request, so that no completion will follow. Fail closed: a
+        question that nobody could answer, or a permit that nobody could write down, is answered no.
         """
         begun = perf_counter()
         snapshot = self._current.snapshot
@@ -67,18 +69,18 @@ class Enforcer:
             decision = await chain(head, snapshot, self._stages)
         except StoreUnavailable as fault:
             decision = unanswered(head, fault)
-        decision = await self._record(decision, snapshot) or decision
+        decision = await self._record(decision, snapshot, is_check=is_check) or decision
         self._metrics.took(perf_counter() - begun)
         return decision, snapshot
 
-    async def refuse(self, refusal: Refusal) -> Refusal:
+    async def refuse(self, refusal: Refusal, *, is_check: bool = False) -> Refusal:
         """Return the refusal of a request that could not be read, charged to its address and recorded."""
         snapshot = self._current.snapshot
         try:
             refusal = await charge(refusal, snapshot.own_limits, self._stages)
         except StoreUnavailable as fault:
             refusal = unanswered(refusal.head, fault, close=refusal.close)
-        return await self._record(refusal, snapshot) or refusal
+        return await self._record(refusal, snapshot, is_check=is_check) or refusal
 
     async def admit_own(
         self, head: RequestHead, found: OwnRoute | Refusal, authenticators: Sequence[Authenticator]
@@ -92,6 +94,9 @@ class Enforcer:
         snapshot = self._current.snapshot
         limits = snapshot.own_limits
         try:
+            blocked = self._stages.blocked
+            if blocked.any and (refusal := shut_out(head, blocked)) is not None:
+                return refusal
             refusal = guard(head, snapshot) or await exhausted(
                 head, limits, self._stages.counters, route=None
             )
@@ -156,7 +161,10 @@ class Enforcer:
 
     def refuses_now(self, permit: Permit) -> Reason | None:
         """Return why the configuration in force would refuse at this moment what was permitted before, or
-        that the credential has expired; None while it would not."""
+        that the credential has expired or the address is blocked; None while it would not."""
+        blocked = self._stages.blocked
+        if blocked.any and blocked.holds(permit.head.client) is not None:
+            return Reason.ADDRESS_BLOCKED
         return refused_now(permit, permit.principal, self.snapshot, now=time())
 
     async def has_recalled(self, permit: Permit, *, is_stream: bool) -> Reason | None:
@@ -178,15 +186,17 @@ class Enforcer:
         self._auditor.completion(permit, completion, recording=self._current.snapshot.recording)
         self._metrics.completed(permit, completion)
 
-    async def _record(self, decision: Decision, snapshot: Snapshot) -> Refusal | None:
+    async def _record(self, decision: Decision, snapshot: Snapshot, *, is_check: bool) -> Refusal | None:
         """Write a decision down; return what takes its place when that is not possible."""
         replaced: Refusal | None = None
         try:
+            attributes = recorded_of(decision, snapshot)
+            if is_check:
+                attributes = {**attributes, "forward_auth": True}
             if isinstance(decision, Preflight):
-                await self._record_preflight(decision, snapshot)
+                await self._record_preflight(decision, snapshot, attributes)
             else:
-                status = _status_of(decision, snapshot)
-                attributes = recorded_of(decision, snapshot)
+                status = _status_of(decision, snapshot, is_check=is_check)
                 await self._auditor.decision(
                     decision, recording=snapshot.recording, status=status, attributes=attributes
                 )
@@ -194,7 +204,7 @@ class Enforcer:
             close = isinstance(decision, Refusal) and decision.close
             replaced = unanswered(decision.head, fault, route=decision.route, close=close)
         except CancelledError:
-            if isinstance(decision, Permit):
+            if isinstance(decision, Permit) and not is_check:
                 # It stands in the trail, and nothing will come of it: that much is known.
                 self.complete(decision, _NOT_BEGUN)
             raise
@@ -203,11 +213,15 @@ class Enforcer:
             told = replaced or decision
             if isinstance(told, Preflight):
                 self._metrics.answered(told.route.id, PREFLIGHT_STATUS)
+            elif is_check and isinstance(told, Permit):
+                self._metrics.answered(told.route.id, CHECK_STATUS)
             else:
                 self._metrics.decided(told)
         return replaced
 
-    async def _record_preflight(self, preflight: Preflight, snapshot: Snapshot) -> None:
+    async def _record_preflight(
+        self, preflight: Preflight, snapshot: Snapshot, attributes: Mapping[str, object]
+    ) -> None:
         route = preflight.route
         await self._auditor.own(
             preflight.head,
@@ -218,14 +232,16 @@ class Enforcer:
             status=PREFLIGHT_STATUS,
             reason=Reason.OK,
             recording=snapshot.recording,
-            attributes=recorded_of(preflight, snapshot),
+            attributes=attributes,
         )
 
 
-def _status_of(decision: Permit | Refusal, snapshot: Snapshot) -> int | None:
+def _status_of(decision: Permit | Refusal, snapshot: Snapshot, *, is_check: bool) -> int | None:
     """Return the status of an answer that the gateway makes itself."""
     if isinstance(decision, Refusal):
         return status_of(decision.reason)
+    if is_check:
+        return CHECK_STATUS
     if decision.route.upstream:
         return None
     destination = snapshot.plans[decision.route.id].destination

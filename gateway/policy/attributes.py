@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from urllib.parse import unquote_to_bytes
 
+from gateway.model import ClientCertificate
 from gateway.model.address import read_address
 from gateway.model.claims import read_claim
 from gateway.policy.base import Facts
@@ -20,6 +21,7 @@ class Shape(Enum):
     """What an attribute's values are, which decides what can be asked of them."""
 
     TEXT = "text"
+    TEXTS = "one text or several"
     ADDRESS = "an address"
     NAMES = "a set of names"
     CLAIM = "whatever the token says"
@@ -54,8 +56,6 @@ def find_attribute(name: str, names: Names) -> Attribute:
             raise Flaw("E121", f'"{rest}" is not the name of a header field')
         field_name = rest.lower()
         return Attribute(name=f"header.{field_name}", shape=Shape.TEXT, read=_header(field_name))
-    if name.startswith("client.cert"):
-        raise Flaw("E190", f'"{name}" is not supported yet')
     raise _unknown(name)
 
 
@@ -66,10 +66,11 @@ _TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 def _unknown(name: str) -> Flaw:
     _, _, rest = name.partition(".")
     known = [*_FIXED, *(f"{family}.{rest or 'NAME'}" for family in _FAMILIES)]
+    fixed = sorted(_FIXED.keys() - CERTIFICATE_ATTRIBUTES)
     return Flaw(
         "E121",
-        f'unknown attribute "{name}"; there are {", ".join(sorted(_FIXED))}, '
-        "claims.NAME, header.NAME, path.NAME and query.NAME",
+        f'unknown attribute "{name}"; there are {", ".join(fixed)}, '
+        "claims.NAME, client.cert.NAME, header.NAME, path.NAME and query.NAME",
         nearest(name, known),
     )
 
@@ -149,10 +150,39 @@ def _authn_kind(facts: Facts) -> str | None:
     return None if facts.principal.is_anonymous else facts.principal.authn_kind
 
 
+def _certificate(read: Callable[[ClientCertificate], object]) -> Reader:
+    def read_it(facts: Facts) -> object:
+        certificate = facts.certificate
+        return None if certificate is None else read(certificate)
+
+    return read_it
+
+
+def _one_or_all(names: tuple[str, ...]) -> str | tuple[str, ...] | None:
+    """Return one name as it is, so that it can be compared with; of several nobody knows which is meant."""
+    return names[0] if len(names) == 1 else names or None
+
+
+_OF_CERTIFICATES: tuple[tuple[str, Shape, Callable[[ClientCertificate], object]], ...] = (
+    ("client.cert.subject", Shape.TEXT, lambda certificate: certificate.subject or None),
+    ("client.cert.issuer", Shape.TEXT, lambda certificate: certificate.issuer or None),
+    ("client.cert.serial", Shape.TEXT, lambda certificate: certificate.serial),
+    ("client.cert.fingerprint", Shape.TEXT, lambda certificate: certificate.fingerprint),
+    ("client.cert.san_uri", Shape.TEXTS, lambda certificate: _one_or_all(certificate.san_uri)),
+    ("client.cert.san_dns", Shape.TEXTS, lambda certificate: _one_or_all(certificate.san_dns)),
+    ("client.cert.san_email", Shape.TEXTS, lambda certificate: _one_or_all(certificate.san_email)),
+)
+CERTIFICATE_ATTRIBUTES = frozenset(name for name, _, _ in _OF_CERTIFICATES)
+"""What may be asked of the certificate that a client has proved to hold."""
+
 _FIXED = {
     attribute.name: attribute
     for attribute in (
         Attribute(name="client.ip", shape=Shape.ADDRESS, read=_client),
+        *(
+            Attribute(name=name, shape=shape, read=_certificate(read))
+            for name, shape, read in _OF_CERTIFICATES
+        ),
         Attribute(name="principal.id", shape=Shape.TEXT, read=_principal_id),
         Attribute(name="principal.roles", shape=Shape.NAMES, read=_principal_roles),
         Attribute(name="authn.kind", shape=Shape.TEXT, read=_authn_kind),

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from gateway.model import Principal, RequestHead
+from gateway.model import ClientCertificate, Principal, RequestHead
 
 Truth = bool | None
 """Kleene's three values; `None` is unknown: an operator met a missing attribute."""
@@ -18,6 +18,12 @@ class Facts(NamedTuple):
     principal: Principal
     now: float
     """Seconds since the epoch."""
+
+    @property
+    def certificate(self) -> ClientCertificate | None:
+        """The certificate of whoever asks. A connection may outlive it: then there is none."""
+        found = self.head.certificate
+        return None if found is None or self.now >= found.not_after else found
 
 
 Test = Callable[[Facts], Truth]

@@ -60,7 +60,7 @@ def compile_same_as(attribute: Attribute, operand: object, names: Names) -> Test
     if not isinstance(operand, str):
         raise Flaw("E122", '"same_as" takes the name of an attribute, such as path.user_id')
     other = find_attribute(operand, names)
-    if other.shape not in {Shape.TEXT, Shape.ADDRESS, Shape.CLAIM}:
+    if other.shape not in {Shape.TEXT, Shape.TEXTS, Shape.ADDRESS, Shape.CLAIM}:
         raise Flaw("E122", f'"{operand}" is {other.shape.value}, not one value to compare with')
     if other.name == attribute.name:
         raise Flaw("E122", f'"{operand}" is always the same as itself')
@@ -75,7 +75,7 @@ def compile_same_as(attribute: Attribute, operand: object, names: Names) -> Test
 
 def _one_of(attribute: Attribute, literals: Sequence[object]) -> Test:
     read = attribute.read
-    if attribute.shape is Shape.CLAIM:
+    if attribute.shape in {Shape.CLAIM, Shape.TEXTS}:
 
         def matches(facts: Facts) -> Truth:
             value = read(facts)

@@ -36,7 +36,7 @@ def compile_condition(
     """Return a compiled condition, or None after reporting everything that is wrong with it.
 
     `params` are the parameters of the route's path; None where there is no route, so that `path.*` is a
-    finding. E120, E121, E190, and E107 at a path that ends with the attribute's name, are about a key; all
+    finding. E120, E121, and E107 at a path that ends with the attribute's name, are about a key; all
     others about a value.
     """
     compiler = _Compiler(Names(networks=networks, schedules=schedules, params=params, roles=roles), report)

@@ -26,14 +26,14 @@ class Operator:
     compile: Compiler
 
 
-_ONE_VALUE = frozenset({Shape.TEXT, Shape.ADDRESS, Shape.CLAIM})
+_ONE_VALUE = frozenset({Shape.TEXT, Shape.TEXTS, Shape.ADDRESS, Shape.CLAIM})
 
 OPERATORS: Mapping[str, Operator] = {
     "is": Operator(shapes=_ONE_VALUE, compile=compile_is),
     "in": Operator(shapes=_ONE_VALUE, compile=compile_in),
     "same_as": Operator(shapes=_ONE_VALUE, compile=compile_same_as),
-    "prefix": Operator(shapes=frozenset({Shape.TEXT, Shape.CLAIM}), compile=compile_prefix),
-    "has": Operator(shapes=frozenset({Shape.NAMES, Shape.CLAIM}), compile=compile_has),
+    "prefix": Operator(shapes=frozenset({Shape.TEXT, Shape.TEXTS, Shape.CLAIM}), compile=compile_prefix),
+    "has": Operator(shapes=frozenset({Shape.NAMES, Shape.TEXTS, Shape.CLAIM}), compile=compile_has),
     "present": Operator(shapes=_ONE_VALUE | {Shape.NAMES}, compile=compile_present),
     "in_network": Operator(shapes=frozenset({Shape.ADDRESS}), compile=compile_in_network),
     "not_in_network": Operator(shapes=frozenset({Shape.ADDRESS}), compile=compile_not_in_network),

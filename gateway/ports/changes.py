@@ -12,7 +12,14 @@ class ChangeKind(StrEnum):
     SESSION_REVOKED = "session.revoked"
     USER_CHANGED = "user.changed"
     """Roles, password, disabled: access tokens of an older epoch are dead."""
+    CLIENT_CHANGED = "client.changed"
+    """Revoked: access tokens of an older epoch are dead."""
     KEY_REVOKED = "key.revoked"
+    """Or it was given another secret."""
+    TOKEN_REVOKED = "token.revoked"
+    """One access token, by its `jti`."""
+    BLOCKS = "blocks"
+    """An address was blocked, or let in again."""
     SIGNING_KEYS = "signing_keys"
 
 
@@ -23,9 +30,9 @@ class Change:
     seq: int
     kind: ChangeKind
     subject: str
-    """Id of the session, user or key."""
+    """Id of the session, user, client or key, `jti` of the token, or the address."""
     epoch: int
-    """`USER_CHANGED`: tokens with a smaller epoch are dead; else 0."""
+    """`USER_CHANGED`, `CLIENT_CHANGED`: tokens with a smaller epoch are dead; else 0."""
     at: float
 
 

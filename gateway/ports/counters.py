@@ -12,6 +12,10 @@ class CounterStore(Protocol):
     async def take(self, charges: Sequence[Charge]) -> Verdict:
         """Charge every limit, or none when one of them refuses. Raise `StoreUnavailable`."""
 
+    async def give_back(self, charges: Sequence[Charge]) -> None:
+        """Undo one `take` of these charges that was admitted, as far as it still counts. Never raises: what
+        cannot be given back only counts until its time is over."""
+
     @property
     def is_refusing(self) -> bool:
         """Whether any key is known to be exhausted at all; when none is, `known_wait` is 0 for everybody."""

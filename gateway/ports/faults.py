@@ -10,7 +10,8 @@ class AuditUnavailable(StoreUnavailable):
 
 
 class Taken(Exception):
-    """A name that must be unique exists already. `field` says which: `username`, `email`, `name`."""
+    """A name that must be unique exists already. `field` says which: `username`, `email`, `name`,
+    `invite`."""
 
     def __init__(self, field: str) -> None:
         super().__init__(f"{field} is taken")

@@ -6,6 +6,7 @@ from gateway.proxy.downstream import BodyBroken, BodyTooLarge, ClientLeft, Downs
 from gateway.proxy.exchange import Exchange
 from gateway.proxy.faults import Fault, UpstreamFault, outcome_of, reason_for
 from gateway.proxy.forward import Forwarder
+from gateway.proxy.identity_fields import identity_fields
 from gateway.proxy.request_head import goes_no_further
 from gateway.proxy.tunnel import Switched
 from gateway.proxy.usage import CIRCUIT_STATES, TARGET_STATES, TargetUsage, Usage
@@ -31,6 +32,7 @@ __all__ = [
     "Usage",
     "Watch",
     "goes_no_further",
+    "identity_fields",
     "outcome_of",
     "reason_for",
 ]

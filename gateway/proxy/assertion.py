@@ -9,6 +9,7 @@ from gateway.ports import Clock
 _TYPE = "gw-assertion+jwt"
 _LIFETIME = 60
 _FRESH = 20.0
+_READ_WITHIN = 5
 _MOST = 10_000
 
 _Key = tuple[str, str | None, frozenset[str], frozenset[str], str, str]
@@ -24,8 +25,8 @@ class Sign(Protocol):
 class Assertions:
     """Makes assertions, and keeps each for 20 s: signing costs more than everything else on the way.
 
-    An assertion lives for 60 s at most, so one from the cache has 40 s left; it never outlives the
-    credential that it is made from.
+    An assertion lives for 60 s at most, so one from the cache has 40 s left; it outlives the credential that
+    it is made from by no more than the 5 s in which it is read.
     """
 
     def __init__(self, *, issuer: str, sign: Sign, clock: Clock) -> None:
@@ -37,6 +38,10 @@ class Assertions:
 
     def __repr__(self) -> str:
         return f"Assertions(issuer={self._issuer!r}, kept={len(self._kept)})"
+
+    def forget(self) -> None:
+        """Make all anew: the keys have changed, and one of them may have been revoked."""
+        self._kept.clear()
 
     def about(self, permit: Permit, upstream: str) -> bytes | None:
         """Return the assertion of a permit for one upstream (`typ: gw-assertion+jwt`), None for nobody."""
@@ -75,7 +80,9 @@ class Assertions:
         issued = int(now)
         expires = issued + _LIFETIME
         if principal.expires_at is not None:
-            expires = min(expires, int(principal.expires_at))
+            # A credential is taken for some seconds after its end, for clocks differ: an assertion that has
+            # ended already would have the upstream refuse what was permitted.
+            expires = min(expires, max(int(principal.expires_at), issued + _READ_WITHIN))
         return {
             "iss": self._issuer,
             "aud": upstream,

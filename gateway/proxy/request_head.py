@@ -2,12 +2,12 @@
 
 import re
 from typing import Final
-from urllib.parse import quote_from_bytes
 
 from gateway.config import ForwardRules, Rewrite
-from gateway.model import Framing, Permit, Principal, RequestHead
+from gateway.model import Framing, Permit, Principal, RequestHead, without_own_cookies
 from gateway.proxy.handshake import SWITCHING_LINES
 from gateway.proxy.headers import HOP_BY_HOP, Known, Patterns, is_claimed, nominated, settable, spelling
+from gateway.proxy.identity_fields import joined, visible
 from gateway.proxy.target import Rewriter, request_target
 
 # Plain integers: one is compared for every line of every request.
@@ -25,10 +25,9 @@ _MAX_FORWARDS: Final = 8
 _IS_CHUNKED: Final = Framing.CHUNKED
 _HAS_LENGTH: Final = Framing.LENGTH
 
-_OWN_COOKIE = b"__Host-gw"
+# The schemes by which tokens come; others are for the service.
+_TOKEN = re.compile(rb"(?:bearer|dpop)(?:[ \t]|\Z)", re.IGNORECASE)
 _TRACEPARENT = re.compile(rb"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
-# Everything printable except `%`, so that no two values are written alike.
-_PLAIN = "".join(chr(code) for code in range(0x21, 0x7F) if chr(code) != "%")
 _SWITCHING = b"\r\n".join(b": ".join(line) for line in SWITCHING_LINES)
 _COUNT_DIGITS: Final = 9
 _KEPT_AT_MOST = 1024
@@ -181,13 +180,13 @@ class RequestHeads:
         return added.split(b"\r\n") if self._set else [added]
 
     def _identity(self, principal: Principal, scopes: frozenset[str]) -> list[bytes]:
-        added = [b"X-Gateway-Subject: " + _visible(principal.id)]
+        added = [b"X-Gateway-Subject: " + visible(principal.id)]
         if principal.roles:
             added.append(b"X-Gateway-Roles: " + self._joined(principal.roles))
         if scopes:
             added.append(b"X-Gateway-Scopes: " + self._joined(scopes))
         if principal.authn_kind:
-            added.append(b"X-Gateway-Auth-Kind: " + _visible(principal.authn_kind))
+            added.append(b"X-Gateway-Auth-Kind: " + visible(principal.authn_kind))
         return added
 
     def _joined(self, words: frozenset[str]) -> bytes:
@@ -195,7 +194,7 @@ class RequestHeads:
         if text is None:
             if len(self._words) >= _KEPT_AT_MOST:
                 self._words.clear()
-            text = self._words[words] = b" ".join(_visible(word) for word in sorted(words))
+            text = self._words[words] = joined(words)
         return text
 
 
@@ -217,19 +216,13 @@ def _judged_by_value(verdict: int, value: bytes, head: RequestHead, authority: b
     if verdict == _HOST:
         return authority
     if verdict == _COOKIE:
-        return _without_own_cookies(value)
+        return without_own_cookies(value)
     if verdict == _AUTHORIZATION:
-        is_bearer = value[:6].lower() == b"bearer" and value[6:7] in (b"", b" ", b"\t")
-        return None if is_bearer else value
+        return None if _TOKEN.match(value) is not None else value
     if verdict == _MAX_FORWARDS:
         left = _forwards_left(head, value)
         return value if left is None else b"%d" % max(left - 1, 0)
     return value if _continues_trace(head) else None
-
-
-def _visible(value: str) -> bytes:
-    """Percent-encode what is not printable ASCII, and `%` itself: two principals must never read alike."""
-    return quote_from_bytes(value.encode("utf-8", "surrogatepass"), safe=_PLAIN).encode("ascii")
 
 
 def _text(value: bytes | None) -> str | None:
@@ -238,13 +231,6 @@ def _text(value: bytes | None) -> str | None:
 
 def _takes_trailers(value: bytes) -> bool:
     return any(item.strip(b" \t").lower() == b"trailers" for item in value.split(b","))
-
-
-def _without_own_cookies(value: bytes) -> bytes | None:
-    if _OWN_COOKIE not in value:
-        return value
-    pairs = [part.strip(b" \t") for part in value.split(b";")]
-    return b"; ".join(pair for pair in pairs if not pair.startswith(_OWN_COOKIE)) or None
 
 
 def _continues_trace(head: RequestHead) -> bool:

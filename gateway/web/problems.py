@@ -35,11 +35,12 @@ def problem_for(refusal: Refusal, *, request_id: str) -> Answer:
         body["detail"] = refusal.detail
     if refusal.errors:
         body["errors"] = refusal.errors
-    answer = json_answer(status, body, *_lines(refusal, request_id), media_type=MEDIA_TYPE)
+    answer = json_answer(status, body, *refusal_lines(refusal, request_id), media_type=MEDIA_TYPE)
     return Answer(status=answer.status, lines=answer.lines, body=answer.body, close=refusal.close)
 
 
-def _lines(refusal: Refusal, request_id: str) -> list[Line]:
+def refusal_lines(refusal: Refusal, request_id: str) -> list[Line]:
+    """Return the header lines that a refusal has in whatever form it is told."""
     lines: list[Line] = [(b"X-Request-Id", request_id.encode())]
     lines += [(b"WWW-Authenticate", challenge.encode()) for challenge in refusal.challenges]
     if refusal.allow:
@@ -55,6 +56,7 @@ def _lines(refusal: Refusal, request_id: str) -> list[Line]:
         # Rounded up: a client that comes back exactly then must not be refused again.
         lines.append((b"Retry-After", b"%d" % max(1, math.ceil(refusal.retry_after or 1))))
     lines += rate_lines(refusal.tallies)
+    lines += refusal.more
     return lines
 
 

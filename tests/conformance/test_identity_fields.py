@@ -65,7 +65,7 @@ def test_credentials_are_passed_on_where_the_configuration_says_so(talk: Convers
 
 def test_the_gateways_own_cookies_are_not_passed_on_and_others_are(talk: Conversation) -> None:
     """RFC 6265 5.4."""
-    seen = talk.forwarded(b"GET /plain/x HTTP/1.1", b"Cookie: a=1; __Host-gw=secret; b=2")
+    seen = talk.forwarded(b"GET /plain/x HTTP/1.1", b"Cookie: a=1; __Host-gateway-device=secret; b=2")
     assert b"; ".join(seen.values("cookie")) == b"a=1; b=2"
 
 

@@ -79,9 +79,15 @@ def test_what_runs_longer_than_the_limit_is_cut(ipv6_gateway: Gateway, ipv6_talk
     socket.send(ANSWER)
     assert page.message().status == 101
 
+    old = ipv6_talk.client().send(b"GET /plain/x HTTP/1.0\r\n\r\n")
+    other, _ = ipv6_talk.upstream().request()
+    other.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nxyz\r\n")
+    old.until(b"xyz")
+
     begun = time.monotonic()
     terminate(ipv6_gateway)
     assert client.rest().strip() == b"", "no last chunk"
+    assert old.is_reset(), "no orderly end where that is the end of the answer"
     assert time.monotonic() - begun > 0.4
     socket.half_close()
     assert closed(page) == GOING_AWAY

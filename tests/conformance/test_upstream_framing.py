@@ -253,3 +253,14 @@ def test_two_equal_lengths_of_a_response_are_one_or_a_502(talk: Conversation) ->
     """RFC 9112 6.3; nginx proxy_duplicate_headers.t."""
     answer = talk.answered(START + b"Content-Length: 3\r\nContent-Length: 3\r\n\r\nxyz")
     assert answer.status == 502 or (answer.values("content-length") == [b"3"] and answer.body == b"xyz")
+
+
+def test_an_answer_that_its_http_1_0_client_gives_up_ends_with_a_reset(talk: Conversation) -> None:
+    """RFC 9112 8: who half-closes has left, and what it has got of the answer is not the whole."""
+    client = talk.client().send(b"GET /plain/x HTTP/1.0\r\n\r\n")
+    upstream, _ = talk.upstream().request()
+    upstream.send(START + CHUNKED + b"\r\n3\r\nxyz\r\n")
+    client.until(b"xyz")
+    client.half_close()
+    assert client.is_reset()
+    assert upstream.has_ended()

@@ -18,6 +18,7 @@ from gateway.ports import (
     ApiKey,
     AuditQuery,
     ChangeKind,
+    KeySecret,
     Run,
     Session,
     SinkAstray,
@@ -117,7 +118,7 @@ async def test_one_of_many_keys_of_a_name_is_made_and_ends_once(two: Sequence[Da
         owner_name=ADA.username,
         owner_roles=ADA.roles,
         owner_active=True,
-        secret_hash=b"hash",
+        secrets=(KeySecret(hash=b"hash"),),
         scopes=None,
         created_at=1000.0,
         expires_at=None,
@@ -135,7 +136,9 @@ async def test_one_of_many_keys_of_a_name_is_made_and_ends_once(two: Sequence[Da
 
 
 async def test_one_of_many_first_signing_keys_is_stored(two: Sequence[Database]) -> None:
-    key = StoredSigningKey(kid="kid", public_pem=b"p", sealed_private=b"s", state="active", created_at=1000.0)
+    key = StoredSigningKey(
+        kid="kid", public_pem=b"p", sealed_private=b"s", created_at=1000.0, signs_from=1000.0
+    )
     added = await _at_once(
         two,
         lambda database, number: SqlSigningKeyStore(database).add_first(replace(key, kid=f"kid-{number}")),
@@ -153,7 +156,7 @@ async def test_one_of_many_check_values_counts(two: Sequence[Database]) -> None:
 
 async def test_one_of_many_advances_a_session_and_one_ends_it(two: Sequence[Database]) -> None:
     await SqlUserStore(two[0]).add(ADA)
-    await SqlSessionStore(two[0]).add(SESSION)
+    await SqlSessionStore(two[0]).add(SESSION, user=ADA)
     first = await _at_once(
         two, lambda database, _: SqlSessionStore(database).advance("ses_1", seen=0, at=1100.0)
     )
@@ -168,12 +171,12 @@ async def test_whatever_happens_to_the_sessions_of_a_user_nobody_waits_for_ever(
 ) -> None:
     await SqlUserStore(two[0]).add(ADA)
     for number in range(TASKS):
-        await SqlSessionStore(two[0]).add(replace(SESSION, id=f"old_{number}", expires_at=1500.0))
-        await SqlSessionStore(two[0]).add(replace(SESSION, id=f"ses_{number}"))
+        await SqlSessionStore(two[0]).add(replace(SESSION, id=f"old_{number}", expires_at=1500.0), user=ADA)
+        await SqlSessionStore(two[0]).add(replace(SESSION, id=f"ses_{number}"), user=ADA)
     results = await _at_once(
         two,
         lambda database, number: SqlSessionStore(database).add(
-            replace(SESSION, id=f"new_{number}", created_at=2000.0)
+            replace(SESSION, id=f"new_{number}", created_at=2000.0), user=ADA
         ),
         lambda database, number: SqlSessionStore(database).revoke(f"ses_{TASKS - 1 - number}", at=2000.0),
         lambda database, _: SqlSessionStore(database).revoke_all("usr_1", at=2001.0),

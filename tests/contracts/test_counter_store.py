@@ -205,3 +205,46 @@ async def test_keys_may_hold_anything(store: CounterStore) -> None:
         charges = [charge(limit(per[0], 1, per=per), part) for part in parts]
         assert [(await store.take([each])).admitted for each in charges] == [True] * len(parts)
         assert [(await store.take([each])).admitted for each in charges] == [False] * len(parts)
+
+
+@pytest.mark.parametrize(("quota", "algorithm"), ALGORITHMS)
+async def test_what_is_given_back_may_be_spent_again(
+    store: CounterStore, quota: int, algorithm: Algorithm
+) -> None:
+    charges = [charge(limit("x", quota, algorithm=algorithm))]
+    for _ in range(quota):
+        assert (await store.take(charges)).admitted
+    assert not (await store.take(charges)).admitted
+    await store.give_back(charges)
+    assert store.known_wait(charges) == 0
+    assert (await store.take(charges)).tallies[0].remaining == 0
+    assert not (await store.take(charges)).admitted
+
+
+async def test_what_is_given_back_is_the_newest(store: CounterStore, clock: StandingClock) -> None:
+    charges = [charge(limit("x", 2))]
+    await store.take(charges)
+    clock.advance(SECOND)
+    await store.take(charges)
+    await store.give_back(charges)
+    assert (await store.take(charges)).tallies[0].reset_us == 9 * SECOND
+
+
+async def test_giving_back_what_does_not_count_any_more_gives_nothing(
+    store: CounterStore, clock: StandingClock
+) -> None:
+    charges = [charge(limit("x", 2))]
+    await store.give_back(charges)
+    await store.take(charges)
+    clock.advance(10 * SECOND)
+    await store.give_back(charges)
+    await store.give_back([])
+    assert [(await store.take(charges)).admitted for _ in range(3)] == [True, True, False]
+
+
+async def test_a_cost_is_given_back_whole(store: CounterStore) -> None:
+    costly = [charge(limit("x", 10, cost=4)), charge(limit("y", 10, algorithm=Algorithm.GCRA, cost=4))]
+    for _ in range(2):
+        assert (await store.take(costly)).admitted
+    await store.give_back(costly)
+    assert [tally.remaining for tally in (await store.take(costly)).tallies] == [2, 2]

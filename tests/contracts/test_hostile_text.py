@@ -10,7 +10,7 @@ from databases import DATABASES, open_database
 from support.shipped import NAMES_KEY, SEALER, of_person, run_of
 
 from gateway.model import Term
-from gateway.ports import ApiKey, AuditQuery, Session, Taken, User
+from gateway.ports import ApiKey, AuditQuery, KeySecret, Session, Taken, User
 from gateway.stores.sql import (
     Database,
     SqlApiKeyStore,
@@ -89,7 +89,7 @@ async def test_a_session_keeps_what_its_client_calls_itself(database: Database, 
         user_agent=text,
     )
     sessions = SqlSessionStore(database)
-    await sessions.add(session)
+    assert await sessions.add(session, user=ADA)
     assert await sessions.find("ses_1") == session
 
 
@@ -109,7 +109,7 @@ async def test_names_are_kept_as_they_are_and_compared_exactly(database: Databas
         owner_name=text,
         owner_roles=odd.roles,
         owner_active=True,
-        secret_hash=b"hash",
+        secrets=(KeySecret(hash=b"hash"),),
         scopes=None,
         created_at=1.0,
         expires_at=None,

@@ -12,13 +12,22 @@ from gateway.ports import (
     ApiKey,
     AuditUnavailable,
     ChangeKind,
+    Invite,
+    KeySecret,
     Session,
     StoreUnavailable,
     Taken,
     User,
     UserStore,
 )
-from gateway.stores.sql import Database, SqlApiKeyStore, SqlChangeFeed, SqlSessionStore, SqlUserStore
+from gateway.stores.sql import (
+    Database,
+    SqlApiKeyStore,
+    SqlChangeFeed,
+    SqlInviteStore,
+    SqlSessionStore,
+    SqlUserStore,
+)
 
 ADA = User(
     id="usr_1",
@@ -50,7 +59,7 @@ KEY = ApiKey(
     owner_name="Ada",
     owner_roles=frozenset(),
     owner_active=True,
-    secret_hash=b"hash",
+    secrets=(KeySecret(hash=b"hash"),),
     scopes=None,
     created_at=1000.0,
     expires_at=None,
@@ -173,7 +182,7 @@ async def test_a_deleted_account_is_gone_with_all_that_it_owned(database: Databa
     await users.add(ADA)
     await users.add(BOB)
     for number, owner in enumerate([ADA, ADA, BOB]):
-        await sessions.add(replace(SESSION, id=f"ses_{number}", user_id=owner.id))
+        await sessions.add(replace(SESSION, id=f"ses_{number}", user_id=owner.id), user=owner)
         await keys.add(replace(KEY, id=f"key_{number}", name=f"key {number}", owner_id=owner.id))
     assert await users.delete(ADA.id, at=2000.0)
     assert await users.list() == [BOB]
@@ -183,9 +192,38 @@ async def test_a_deleted_account_is_gone_with_all_that_it_owned(database: Databa
     await users.add(replace(ADA, id="usr_3"))
 
 
+async def test_a_deletion_leaves_no_invitation_with_the_address(database: Database, users: UserStore) -> None:
+    invites = SqlInviteStore(database)
+    invite = Invite(
+        id="inv_1",
+        code_hash=b"1",
+        roles=frozenset(),
+        email="ada@EXAMPLE.com",
+        created_by="uid:0",
+        created_at=900.0,
+        expires_at=5000.0,
+    )
+    others = [
+        replace(invite, id="inv_2", code_hash=b"2"),
+        replace(invite, id="inv_3", code_hash=b"3", revoked_at=950.0),
+        replace(invite, id="inv_4", code_hash=b"4", email="bob@example.com"),
+        replace(invite, id="inv_5", code_hash=b"5", email=None),
+    ]
+    for each in (invite, *others):
+        await invites.add(each)
+    await users.add(ADA, invite="inv_1")
+    assert await users.delete(ADA.id, at=2000.0)
+    found = {each.id: each for each in await invites.list()}
+    assert [found[f"inv_{number}"].email for number in range(1, 6)] == [None] * 3 + ["bob@example.com", None]
+    # One that was good for this address alone is not good for everybody now.
+    assert [found[f"inv_{number}"].revoked_at for number in range(1, 6)] == [None, 2000.0, 950.0, None, None]
+    assert found["inv_1"].used_by == ADA.id
+
+
 async def test_a_deletion_is_announced_for_every_credential(database: Database, users: UserStore) -> None:
-    await users.add(replace(ADA, epoch=4))
-    await SqlSessionStore(database).add(replace(SESSION, user_id=ADA.id))
+    ada = replace(ADA, epoch=4)
+    await users.add(ada)
+    await SqlSessionStore(database).add(replace(SESSION, user_id=ADA.id), user=ada)
     await SqlApiKeyStore(database).add(replace(KEY, owner_id=ADA.id))
     assert await users.delete(ADA.id, at=2000.0)
     changes = await SqlChangeFeed(database).since(0)
@@ -215,7 +253,7 @@ async def test_nothing_is_deleted_when_it_cannot_be_written_down(
         raise AuditUnavailable("the audit trail cannot record")
 
     await users.add(ADA)
-    await SqlSessionStore(database).add(replace(SESSION, user_id=ADA.id))
+    await SqlSessionStore(database).add(replace(SESSION, user_id=ADA.id), user=ADA)
     with pytest.raises(AuditUnavailable):
         await users.delete(ADA.id, at=2000.0, before_commit=fail)
     assert await users.find(ADA.id) == ADA
@@ -235,7 +273,10 @@ async def test_logins_and_keys_that_come_with_a_deletion_do_not_outlive_it(
     sessions, keys = SqlSessionStore(database), SqlApiKeyStore(database)
     await users.add(ADA)
     results = await asyncio.gather(
-        *(sessions.add(replace(SESSION, id=f"ses_{number}", user_id=ADA.id)) for number in range(5)),
+        *(
+            sessions.add(replace(SESSION, id=f"ses_{number}", user_id=ADA.id), user=ADA)
+            for number in range(5)
+        ),
         users.delete(ADA.id, at=2000.0),
         *(
             keys.add(replace(KEY, id=f"key_{number}", name=f"{number}", owner_id=ADA.id))
@@ -243,6 +284,6 @@ async def test_logins_and_keys_that_come_with_a_deletion_do_not_outlive_it(
         ),
         return_exceptions=True,
     )
-    assert all(result in {None, True} or isinstance(result, StoreUnavailable) for result in results)
+    assert all(result in {None, True, False} or isinstance(result, StoreUnavailable) for result in results)
     assert await keys.list() == []
     assert [await sessions.find(f"ses_{number}") for number in range(5)] == [None] * 5

@@ -1,27 +1,19 @@
 """A real service and real gateways for the flows."""
 
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from flows_gateway import POLICIES, UPSTREAMS
+from support.demo_service import demo_service
 from support.gateway import Gateway, running_gateway
 
 
 @pytest.fixture(scope="session")
 def service() -> Iterator[str]:
     """The demo's service; gives `host:port`."""
-    with subprocess.Popen(
-        [sys.executable, "-m", "gateway.demo.upstream", "--port", "0", "--until-stdin-ends"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as process:
-        assert process.stdout is not None
-        yield process.stdout.readline().strip().rpartition("//")[2]
-        process.terminate()
+    with demo_service() as address:
+        yield address
 
 
 @pytest.fixture(scope="session")

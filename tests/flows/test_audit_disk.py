@@ -287,17 +287,17 @@ def kills_at_writes(directory: Path, fault: str, times: int) -> None:
             gateway.start()
             of_spool = fault.startswith("write")
             file = newest_segment(gateway) if of_spool else gateway.data_dir / "gateway.db-wal"
-            with (
-                Clients(gateway.port, f"k{turn}", questions(), clients=2) as clients,
-                injected(gateway, file, f"{fault}:signal=SIGKILL:when={1 + turn % 17}"),
-            ):
-                assert gateway.process is not None
-                gateway.process.wait(20)
-                told |= clients.stop()
+            with Clients(gateway.port, f"k{turn}", questions(), clients=2) as clients:
+                # The first of its writes may be the one that ends it.
+                wait_for_answers(clients, 4)
+                with injected(gateway, file, f"{fault}:signal=SIGKILL:when={1 + turn % 17}"):
+                    assert gateway.process is not None
+                    gateway.process.wait(20)
+                    told |= clients.stop()
             gateway.gone([])
             if turn < 3:
                 told_and_recorded(gateway, witness, told)
-        assert len(told.marks) > times
+        assert len(told.marks) >= times
         gateway.start()
         assert gateway.stop() == 0
         told_and_recorded(gateway, witness, told)

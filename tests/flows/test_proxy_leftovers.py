@@ -37,6 +37,15 @@ WEBSOCKET = (
 )
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _what_was_there() -> Iterator[None]:
+    """The collector does not look at what was there before: with many tests that takes it a while."""
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()
+
+
 @contextmanager
 def nothing_left() -> Iterator[None]:
     """Fail when the block leaves objects of the gateway that only the collector frees."""
@@ -56,7 +65,6 @@ def nothing_left() -> Iterator[None]:
         gc.set_debug(0)
         gc.garbage.clear()
         gc.enable()
-        gc.unfreeze()
     assert not found
 
 

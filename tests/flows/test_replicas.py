@@ -147,6 +147,30 @@ def test_a_logout_at_one_is_heard_at_the_other_within_a_second(one: Gateway, oth
         dead_within_a_second(there, token=token)
 
 
+def test_signing_keys_change_for_both_at_once(one: Gateway, other: Gateway) -> None:
+    register(one, "roy")
+    pair = one.login("roy", PASSWORD)
+    made = one.run("signing-keys", "rotate", "--now", "--format", "json")
+    assert made.returncode == 0, made.stderr
+    newest = json.loads(made.stdout)["kid"]
+    for gateway in (one, other):
+        eventually(
+            lambda gateway=gateway: (
+                gateway.request("GET", "/.well-known/jwks.json").json["keys"][0]["kid"] == newest
+            ),
+            within=1.0,
+            what="the new key signs",
+        )
+        assert gateway.request("GET", "/orders", token=pair["access_token"]).status == 200
+    newer = refresh(other, pair["refresh_token"])
+    assert one.request("GET", "/orders", token=newer["access_token"]).status == 200
+    revoked = other.run("signing-keys", "revoke", newest)
+    assert revoked.returncode == 0, revoked.stderr
+    for gateway in (one, other):
+        dead_within_a_second(gateway, token=newer["access_token"])
+        assert gateway.request("GET", "/orders", token=pair["access_token"]).status == 200
+
+
 def test_a_key_of_the_command_line_opens_both_until_it_is_revoked(one: Gateway, other: Gateway) -> None:
     one.create_user("sam", PASSWORD, "reader")
     made = other.run("keys", "create", "ci", "--user", "sam", "--format", "json")

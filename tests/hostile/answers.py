@@ -57,6 +57,7 @@ def read_answers(data: bytes, *, heads: Container[int], version_1_0: bool) -> li
     `heads`: which requests were for a HEAD, counted from 0.
     """
     answers: list[Answer] = []
+    number = 0
     while data:
         head, mark, rest = data.partition(b"\r\n\r\n")
         if not mark:
@@ -71,11 +72,11 @@ def read_answers(data: bytes, *, heads: Container[int], version_1_0: bool) -> li
         status = int(found["status"])
         if status == _SWITCHING:
             return [*answers, Answer(status, lines, rest, whole=True)]
-        number = sum(not answer.is_interim for answer in answers)
         bodyless = status in _BODYLESS or status in _INTERIM or number in heads
         trailers: list[Line] = []
         body, whole, data = _body(lines, rest, trailers, bodyless=bodyless, version_1_0=version_1_0)
         answers.append(Answer(status, lines, body, whole, trailers))
+        number += not answers[-1].is_interim
     return answers
 
 

@@ -216,11 +216,10 @@ def _leaks(gateway: Gateway, trail: Sequence[Record], secrets: Sequence[bytes]) 
             found.append(f"I7: {line[:2000]}")
         if any(text in line for text in texts):
             found.append(f"I8: a secret in the log: {line[:500]}")
-    found += [
-        f"I8: a secret in the trail: {record}"
-        for record in trail
-        if any(text in json.dumps(record) for text in texts)
-    ]
+    for record in trail:
+        said = json.dumps(record)
+        if any(text in said for text in texts):
+            found.append(f"I8: a secret in the trail: {said}")
     files = [path for path in gateway.data_dir.rglob("*") if path.is_file()]
     return found + [
         f"I8: a secret in {path.name}"

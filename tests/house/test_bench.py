@@ -12,7 +12,7 @@ import yaml
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from bench import limits
+from bench import limits, tokens
 from bench.baseline import FILE, Baseline, Figure, Interpreter
 from bench.check import compare, figures, verdict
 from bench.costs import NAMES
@@ -227,3 +227,13 @@ def test_the_table_says_what_two_workers_gain_and_whose_processor_time_is_shown(
         line.startswith("two workers: 1.50 x the requests of one, at 1.10 x its CPU") for line in lines
     )
     assert any("CPU of the servers, not in the column own" in line for line in lines)
+
+
+@pytest.mark.slow
+def test_every_way_to_say_who_is_asking_is_measured_on_the_real_chain() -> None:
+    command = [sys.executable, "-m", "bench.tokens", "--rounds", "2"]
+    ended = subprocess.run(
+        command, cwd=Path(__file__).parents[2], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert ended.returncode == 0, ended.stderr
+    assert all(case.says in ended.stdout for case in tokens.CASES.values())

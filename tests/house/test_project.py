@@ -49,6 +49,15 @@ def test_every_line_of_a_lock_is_pinned_with_hashes_and_names_no_host(lock: str)
     assert not re.search(r"^-", text, flags=re.MULTILINE)
 
 
+def test_the_lock_of_javascript_packages_has_their_hashes_and_names_no_host() -> None:
+    folder = ROOT / "tests/interop"
+    wanted = json.loads((folder / "package.json").read_text())["dependencies"]
+    packages = json.loads((folder / "package-lock.json").read_text())["packages"]
+    assert packages.pop("")["dependencies"] == wanted
+    assert all(one["integrity"].startswith("sha512-") and "resolved" not in one for one in packages.values())
+    assert wanted == {name: packages[f"node_modules/{name}"]["version"] for name in wanted}
+
+
 def test_the_development_lock_has_the_versions_that_run() -> None:
     assert _pins("requirements.lock").items() <= _pins("requirements-dev.lock").items()
     build, dev = _pins("requirements-build.lock"), _pins("requirements-dev.lock")
@@ -56,7 +65,13 @@ def test_the_development_lock_has_the_versions_that_run() -> None:
 
 
 def test_nothing_names_a_package_registry_or_a_path_of_one_machine() -> None:
-    hosts = ["pypi" + ".org", "python" + "hosted.org", "--extra-" + "index-url", "/ro" + "ot/"]
+    hosts = [
+        "pypi" + ".org",
+        "python" + "hosted.org",
+        "registry." + "npmjs",
+        "--extra-" + "index-url",
+        "/ro" + "ot/",
+    ]
     for path in _files():
         text = path.read_text(errors="replace")
         assert not [host for host in hosts if host in text], path
@@ -67,14 +82,24 @@ def _files() -> list[Path]:
     files = [path for path in ROOT.iterdir() if path.is_file()]
     for folder in ours:
         files += [
-            path for path in (ROOT / folder).rglob("*") if path.is_file() and "__pycache__" not in path.parts
+            path
+            for path in (ROOT / folder).rglob("*")
+            if path.is_file() and not {"__pycache__", "node_modules"} & set(path.parts)
         ]
     return files
 
 
 def test_the_words_of_continuous_integration_are_words_of_the_makefile() -> None:
     script = (ROOT / ".ci/run").read_text()
-    assert set(re.findall(r"^make ([a-z-]+)$", script, flags=re.MULTILINE)) == {"check", "test"} <= WORDS
+    assert (
+        set(re.findall(r"^make ([a-z-]+)$", script, flags=re.MULTILINE))
+        == {
+            "check",
+            "test",
+            "test-interop",
+        }
+        <= WORDS
+    )
     workflow = yaml.safe_load((ROOT / ".github/workflows/ci.yml").read_text())
     steps = [step.get("run") for job in workflow["jobs"].values() for step in job["steps"]]
     assert "bash .ci/run" in steps

@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.auditing import SEALER, auditor_on
+from support.blocking import HeldOff
 from support.heads import head_for
 
 from gateway.audit import decode
@@ -120,7 +121,9 @@ class Gateway:
         self._sheet = Sheet()
         self._enforcer = Enforcer(
             current=Current(snapshot),
-            stages=Stages(authenticators=dict(self._told), counters=MemoryCounters(SystemClock())),
+            stages=Stages(
+                authenticators=dict(self._told), counters=MemoryCounters(SystemClock()), blocked=HeldOff()
+            ),
             auditor=auditor_on(self._sheet),
             metrics=Metrics(worker="0"),
         )

@@ -171,6 +171,52 @@ def test_a_reload_never_admits_more_than_the_larger_quota_in_the_shorter_window(
     assert most_in_any_window(admitted, min(window_us, other_us)) <= max(before, after)
 
 
+@given(
+    st.data(),
+    st.sampled_from([(Algorithm.WINDOW, 5), (Algorithm.WINDOW, 260), (Algorithm.GCRA, 5)]),
+    WINDOWS,
+    st.integers(1, 3),
+)
+def test_what_is_spent_and_given_back_at_once_was_never_spent(
+    data: st.DataObject, how: tuple[Algorithm, int], window_us: int, cost: int
+) -> None:
+    algorithm, quota = how
+    of = limit(quota, window_us, algorithm, cost=cost)
+    tried, plain = new_meter(of), new_meter(of)
+    for now in data.draw(floods(window_us, quota)):
+        assert tried.wait_us(now) == plain.wait_us(now)
+        if plain.wait_us(now) == 0:
+            if data.draw(st.booleans()):
+                tried.spend(now)
+                tried.give_back(now)
+            else:
+                tried.spend(now)
+                plain.spend(now)
+        assert tried.left(now) == plain.left(now)
+
+
+@given(
+    st.data(),
+    st.sampled_from([(Algorithm.WINDOW, 3), (Algorithm.WINDOW, 260), (Algorithm.GCRA, 3)]),
+    WINDOWS,
+)
+def test_giving_back_more_than_was_spent_leaves_a_new_meter_and_no_better_one(
+    data: st.DataObject, how: tuple[Algorithm, int], window_us: int
+) -> None:
+    algorithm, quota = how
+    of = limit(quota, window_us, algorithm)
+    meter = new_meter(of)
+    now = 0
+    for now in data.draw(floods(window_us, quota)):
+        if meter.wait_us(now) == 0:
+            meter.spend(now)
+    for _ in range(quota + 1):
+        meter.give_back(now)
+    fresh = new_meter(of)
+    assert (meter.wait_us(now), *meter.left(now)) == (0, quota, 0)
+    assert meter.spend(now) == fresh.spend(now)
+
+
 @dataclass
 class StandingClock:
     us: int = 0

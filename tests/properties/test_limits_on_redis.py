@@ -91,6 +91,38 @@ async def test_redis_says_what_memory_says_through_any_reloads(
 
 
 @shared_connection
+@given(
+    steps=st.lists(
+        st.tuples(
+            st.sampled_from(["take", "take", "give back"]),
+            PAUSES,
+            CHOSEN,
+            st.lists(st.tuples(st.integers(0, 2), st.integers(0, 4)), max_size=1),
+        ),
+        max_size=40,
+    )
+)
+async def test_redis_gives_back_what_memory_gives_back(
+    redis: On, steps: list[tuple[str, int, list[int], list[tuple[int, int]]]]
+) -> None:
+    counters, _, clock = redis
+    memory = MemoryCounters(clock)
+    who = f"back-{next(_fresh)}"
+    limits = [variants[0] for variants in VARIANTS]
+    for action, pause, chosen, reloads in steps:
+        clock.advance(pause)
+        for which, variant in reloads:
+            limits[which] = VARIANTS[which][variant % len(VARIANTS[which])]
+        charges = [charge(limits[index], who) for index in chosen]
+        if action == "give back":
+            await counters.give_back(charges)
+            await memory.give_back(charges)
+        else:
+            counters._denials = Denials()
+            assert await counters.take(charges) == await memory.take(charges)
+
+
+@shared_connection
 @given(steps=st.lists(st.tuples(PAUSES, CHOSEN), max_size=30))
 async def test_a_denial_that_is_remembered_is_one_that_memory_would_give(
     redis: On, steps: list[tuple[int, list[int]]]

@@ -40,11 +40,18 @@ class Authority:
             builder.sign(self._key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
         )
 
-    def issue(self, file: str, *names: str, password: bytes | None = None, ended: bool = False) -> KeyPair:
-        """Return a new certificate for host names and addresses, in `FILE.crt` and `FILE.key`; one that has
-        `ended` was good until half an hour ago."""
+    def issue(
+        self,
+        file: str,
+        *names: str,
+        password: bytes | None = None,
+        ended: bool = False,
+        lasts: float = 3600.0,
+    ) -> KeyPair:
+        """Return a new certificate for host names, addresses, URIs and mail addresses, in `FILE.crt` and
+        `FILE.key`, which `lasts` so many seconds; one that has `ended` was good until half an hour ago."""
         key = ec.generate_private_key(ec.SECP256R1())
-        builder = self._builder(file, key, ended=ended)
+        builder = self._builder(file, key, lasts=-1800.0 if ended else lasts)
         if names:
             builder = builder.add_extension(x509.SubjectAlternativeName(map(_name, names)), critical=False)
         pair = KeyPair(self.folder / f"{file}.crt", self.folder / f"{file}.key")
@@ -63,7 +70,7 @@ class Authority:
         return pair
 
     def _builder(
-        self, name: str, key: ec.EllipticCurvePrivateKey, *, ended: bool = False
+        self, name: str, key: ec.EllipticCurvePrivateKey, *, lasts: float = 3600.0
     ) -> x509.CertificateBuilder:
         now = datetime.now(UTC)
         return (
@@ -73,11 +80,15 @@ class Authority:
             .public_key(key.public_key())
             .serial_number(x509.random_serial_number())
             .not_valid_before(now - timedelta(hours=1))
-            .not_valid_after(now + timedelta(hours=-0.5 if ended else 1))
+            .not_valid_after(now + timedelta(seconds=lasts))
         )
 
 
 def _name(text: str) -> x509.GeneralName:
+    if ":/" in text:
+        return x509.UniformResourceIdentifier(text)
+    if "@" in text:
+        return x509.RFC822Name(text)
     try:
         return x509.IPAddress(ip_address(text))
     except ValueError:

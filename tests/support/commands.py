@@ -30,6 +30,11 @@ from typing import IO, Any, NoReturn, Self, cast
 PR_SET_PDEATHSIG = 1
 LONGEST = 1 << 18
 """Bytes of a request: arguments and environment."""
+LEAST_COST = 4
+"""Of hashing a password with bcrypt, here and in every command: each one more doubles the time, and tests hash
+many."""
+PASSWORD_COST = "GATEWAY_TEST_PASSWORD_COST"
+"""Variable of a command for another cost: of tests that are about how long hashing takes."""
 _LATE = ("alembic.command", "encodings.idna", "pydantic.type_adapter", "rich.markdown", "typer._adapters")
 """What commands import when they need it."""
 _LIMITS = [getattr(resource, name) for name in dir(resource) if name.startswith("RLIMIT_")]
@@ -176,6 +181,17 @@ def commands() -> Commands:
     return whole_run.enter_context(Commands())
 
 
+def hash_at(cost: int) -> int:
+    """Let hashing a password cost this in this process, and return what it did cost."""
+    from gateway.accounts.passwords import Passwords
+
+    defaults = Passwords.__init__.__kwdefaults__
+    assert defaults is not None
+    before: int = defaults["cost"]
+    defaults["cost"] = cost
+    return before
+
+
 def _unnamed_file() -> IO[bytes]:
     return os.fdopen(os.memfd_create("command"), "w+b")
 
@@ -199,6 +215,7 @@ def _import_program() -> None:
 def _serve_requests(tests: socket.socket, door: socket.socket) -> None:
     """Answer requests until the tests have ended."""
     _import_program()
+    hash_at(LEAST_COST)
     connections = [tests, door]
     while True:
         for one in select.select(connections, [], [])[0]:
@@ -244,6 +261,8 @@ def _become(request: Mapping[str, Any], files: Sequence[int]) -> NoReturn:
         os.environ.clear()
         os.environ.update(request["env"])
         time.tzset()
+        if PASSWORD_COST in os.environ:
+            hash_at(int(os.environ[PASSWORD_COST]))
         sys.argv = ["gateway", *request["argv"]]
         sys.stdout.reconfigure(line_buffering=False)  # type: ignore[union-attr] # a plain text file
         from gateway.cli.main import main

@@ -12,7 +12,7 @@ from gateway.ports.clock import SystemClock
 from gateway.stores.memory import MemoryCounters
 from gateway.stores.redis import Link, RedisAddress, RedisCounters, Reply
 from gateway.stores.redis.encoding import bulk
-from gateway.stores.redis.script import DEBIT, TAKE
+from gateway.stores.redis.script import DEBIT, GIVE_BACK, TAKE
 
 SECOND = 1_000_000
 KEY_SECRET = b"0123456789abcdef0123456789abcdef"
@@ -40,7 +40,7 @@ class StandingLink(Link):
     clock: StandingClock
 
     def send(self, command: bytes) -> asyncio.Future[Reply]:
-        for order in (TAKE, DEBIT):
+        for order in (TAKE, DEBIT, GIVE_BACK):
             timed = bulk(b"%b%d" % (order[4:5], self.clock.us))
             command = command.replace(b"\r\n" + order, b"\r\n" + timed)
         return super().send(command)

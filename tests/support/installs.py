@@ -39,7 +39,7 @@ def postgres_install() -> Install:
         # What lies in a wheel is small and self-contained, so it can be copied; the rest is not ours to copy.
         if reachable or origin == "wheel":
             # postgres (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)
-            version = _said(folder / "postgres", "--version").split()[2]
+            version = said(folder / "postgres", "--version").split()[2]
             return Install(
                 bin=folder,
                 origin=origin,
@@ -58,7 +58,7 @@ def _postgres_folders() -> Iterator[Path]:
         if found := shutil.which(name):
             yield Path(found).resolve().parent
     if found := shutil.which("pg_config"):
-        yield Path(_said(Path(found), "--bindir").strip())
+        yield Path(said(Path(found), "--bindir").strip())
     # Debian and Red Hat put on the PATH what clients need, and the server beside it.
     for parent, pattern in (("/usr/lib/postgresql", "*/bin"), ("/usr", "pgsql-*/bin")):
         yield from sorted(Path(parent).glob(pattern), key=_number, reverse=True)
@@ -86,7 +86,7 @@ def redis_install() -> Install:
 
 def _redis(program: Path, origin: str, *, reachable: bool) -> Install:
     # Valkey server v=8.1.8 sha=00000000:1 malloc=libc bits=64 build=7eb4ebc9d7e91f4e
-    words = _said(program, "--version").split()
+    words = said(program, "--version").split()
     version = next(word[2:] for word in words if word.startswith("v="))
     return Install(
         bin=program.parent,
@@ -106,9 +106,15 @@ def _wheel_folders(package: str) -> Iterator[tuple[str, Path]]:
             yield "wheel", folder
 
 
-def _said(program: Path, flag: str) -> str:
+def said(program: Path, flag: str) -> str:
+    """Return what a program says about itself."""
     return subprocess.run(
-        [program, flag], capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL
+        [program, flag],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+        stdin=subprocess.DEVNULL,
     ).stdout
 
 

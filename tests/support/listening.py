@@ -3,12 +3,14 @@
 import asyncio
 import contextlib
 import socket
+import ssl
 import struct
 from collections.abc import AsyncIterator, Iterable
 from typing import cast
 
 from gateway.edge.connection import Incoming
 from gateway.edge.listener import Listener
+from gateway.edge.server_tls import ServerTls
 from gateway.settings import load_settings
 
 
@@ -119,8 +121,12 @@ class Client:
 class Listening:
     """A listener at work."""
 
-    def __init__(self, port: int, listener: Listener, door: EchoDoor) -> None:
+    def __init__(
+        self, port: int, listener: Listener, door: EchoDoor, trust: ssl.SSLContext | None = None
+    ) -> None:
         self.port = port
+        self.trust = trust
+        """How clients secure their connections; None: not at all."""
         self.listener = listener
         self.door = door
         self._stack = contextlib.ExitStack()
@@ -132,7 +138,8 @@ class Listening:
         if "receives" in how:
             own.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, how["receives"])
         await asyncio.get_running_loop().sock_connect(own, ("127.0.0.1", self.port))
-        client = Client(*await asyncio.open_connection(sock=own))
+        name = None if self.trust is None else "localhost"
+        client = Client(*await asyncio.open_connection(sock=own, ssl=self.trust, server_hostname=name))
         self._stack.callback(client.close)
         return client
 
@@ -142,12 +149,14 @@ class Listening:
 
 
 @contextlib.asynccontextmanager
-async def listening(**values: object) -> AsyncIterator[Listening]:
-    """Listen for the length of the block, with these settings."""
+async def listening(
+    *, tls: ServerTls | None = None, trust: ssl.SSLContext | None = None, **values: object
+) -> AsyncIterator[Listening]:
+    """Listen for the length of the block, with these settings. With `tls`, clients `trust` it."""
     door = EchoDoor()
-    listener = Listener(door, load_settings({}).model_copy(update=values))
+    listener = Listener(door, load_settings({}).model_copy(update=values), tls)
     server = await asyncio.get_running_loop().create_server(listener, "127.0.0.1", 0)
-    whole = Listening(server.sockets[0].getsockname()[1], listener, door)
+    whole = Listening(server.sockets[0].getsockname()[1], listener, door, trust)
     try:
         async with asyncio.timeout(20):
             yield whole

@@ -13,7 +13,7 @@ from support.commands import commands
 
 CURL = """#!{python} -IS
 # The part of curl that the documentation uses, for machines that have none.
-import argparse, json, sys, urllib.error, urllib.request
+import argparse, base64, sys, urllib.error, urllib.request
 class Stay(urllib.request.HTTPRedirectHandler):
     def redirect_request(self, *_):
         return None
@@ -22,10 +22,12 @@ parser.add_argument("url")
 for flag in "si":
     parser.add_argument(f"-{{flag}}", action="store_true")
 parser.add_argument("-H", action="append", default=[])
-for flag in "Xdow":
+for flag in "Xdowu":
     parser.add_argument(f"-{{flag}}")
 o = parser.parse_args()
 headers = dict(h.split(": ", 1) for h in o.H)
+if o.u:
+    headers["Authorization"] = "Basic " + base64.b64encode(o.u.encode()).decode()
 data = None if o.d is None else o.d.encode()
 request = urllib.request.Request(o.url, data=data, headers=headers, method=o.X or ("POST" if data else "GET"))
 try:

@@ -71,8 +71,16 @@ def test_listeners_are_read_and_written_back(text: str, expected: Listen) -> Non
         ({"GATEWAY_MAX_CONNECTIONS": "0"}, ["GATEWAY_MAX_CONNECTIONS", "1"]),
         ({"GATEWAY_MAX_CONNECTIONS": "many"}, ["GATEWAY_MAX_CONNECTIONS", "whole number"]),
         ({"GATEWAY_MAX_CONNECTIONS_PER_ADDRESS": "0"}, ["GATEWAY_MAX_CONNECTIONS_PER_ADDRESS", "1"]),
-        ({"GATEWAY_TLS_CERT": "/x"}, ["GATEWAY_TLS_CERT", "not supported yet"]),
+        ({"GATEWAY_TLS_CERT": "/x"}, ["GATEWAY_TLS_CERT", "without GATEWAY_TLS_KEY", "set both"]),
+        ({"GATEWAY_TLS_KEY": "/x"}, ["GATEWAY_TLS_KEY", "without GATEWAY_TLS_CERT"]),
+        ({"GATEWAY_TLS_CLIENT_CA": "/x"}, ["GATEWAY_TLS_CLIENT_CA", "without GATEWAY_TLS_CERT"]),
+        (
+            {"GATEWAY_TLS_CERT": "/x", "GATEWAY_TLS_KEY": "/y", "GATEWAY_LISTEN": "unix:/tmp/gateway"},
+            ["GATEWAY_TLS_CERT", "is a unix socket", "listen on HOST:PORT"],
+        ),
+        ({"GATEWAY_HSTS": "max-age=1"}, ["GATEWAY_HSTS", "not supported yet"]),
         ({"GATEWAY_PUBLIC_URL": "api.example.com"}, ["GATEWAY_PUBLIC_URL", "https://api.example.com"]),
+        ({"GATEWAY_PUBLIC_URL": "https://api.example.com/?x=1"}, ["GATEWAY_PUBLIC_URL", "has a query"]),
         ({"GATEWAY_AUDIT_DURABILITY": "maybe"}, ["GATEWAY_AUDIT_DURABILITY", "process"]),
         ({"GATEWAY_SECRET_FILE": "/nowhere/secret"}, ["GATEWAY_SECRET_FILE", "/nowhere/secret"]),
         ({"GATEWAY_SECRET": "a" * 40, "GATEWAY_SECRET_FILE": __file__}, ["both set"]),
@@ -101,6 +109,14 @@ def test_auto_is_as_many_processes_as_there_are_cores() -> None:
 def test_the_url_of_a_database_is_not_shown() -> None:
     settings = load_settings({"GATEWAY_DATABASE_URL": "postgresql://u:hunter2@h/d"})
     assert settings.database == "postgresql://u:hunter2@h/d"
+    assert "hunter2" not in repr(settings)
+
+
+def test_the_way_to_the_mail_server_is_not_shown(tmp_path: Path) -> None:
+    assert load_settings({}).smtp_url == "outbox:"
+    (tmp_path / "url").write_text("smtps://u:hunter2@mail.example.com\n")
+    settings = load_settings({"GATEWAY_SMTP_URL_FILE": str(tmp_path / "url")})
+    assert settings.smtp_url == "smtps://u:hunter2@mail.example.com"
     assert "hunter2" not in repr(settings)
 
 

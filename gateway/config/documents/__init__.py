@@ -11,7 +11,7 @@ from gateway.config.documents.access import (
     RoleDocument,
     ScheduleDocument,
 )
-from gateway.config.documents.accounts import AccountsDocument
+from gateway.config.documents.accounts import AccountsDocument, TokensDocument
 from gateway.config.documents.base import Document, NotYet
 from gateway.config.documents.calm import CircuitDocument, HealthDocument, OutlierDocument
 from gateway.config.documents.limits import LimitDocument
@@ -55,6 +55,7 @@ __all__ = [
     "RouteDocument",
     "ScheduleDocument",
     "TlsDocument",
+    "TokensDocument",
     "UpstreamDocument",
     "UpstreamsDocument",
     "WebsocketDocument",

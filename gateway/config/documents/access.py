@@ -4,15 +4,18 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Discriminator, Field, PlainValidator, Tag, WithJsonSchema
 
-from gateway.config.documents.base import Document, NotYet
+from gateway.config.documents.base import Document
 from gateway.config.documents.fields import (
     AnyText,
     ConditionTree,
     HeaderName,
+    Issuer,
+    Keys,
     Name,
     ScopePattern,
+    SignatureAlgorithm,
     Text,
-    WebAddress,
+    TokenType,
 )
 from gateway.config.documents.limits import LimitDocument
 from gateway.config.problem import text_of
@@ -80,23 +83,39 @@ class JwtDocument(Document):
 
     noun: ClassVar[str] = "an authenticator"
 
-    kind: Annotated[Literal["jwt"], NotYet("tokens of other issuers", ("jwt",))] = Field(
-        description="Tokens of another issuer."
-    )
-    issuer: WebAddress = Field(
-        description="What the token's `iss` must be.", examples=["https://login.example.com"]
+    kind: Literal["jwt"] = Field(description="Access tokens of another issuer.")
+    issuer: Issuer = Field(
+        description="What the token's `iss` must be, to the letter.", examples=["https://login.example.com"]
     )
     audience: list[Text] = Field(
         min_length=1, description="One of these must be in the token's `aud`.", examples=["[orders-api]"]
     )
-    jwks: Annotated[AnyText | None, WithJsonSchema({"type": "string"})] = Field(
-        default=None, description="`auto` finds the keys through the issuer; or their address."
+    jwks: Keys | None = Field(
+        default=None,
+        description="`auto` finds the issuer's keys through its metadata; or the address of its keys.",
+        examples=["auto"],
     )
     secret: AnyText | None = Field(
-        default=None, repr=False, description="Instead of `jwks`, for HS256: at least 32 bytes."
+        default=None,
+        repr=False,
+        description="Instead of `jwks`, for HS256: `${file:/path}` or `${env:NAME}`, which gives at least 32 "
+        "bytes.",
+        examples=['"${file:/run/secrets/issuer}"'],
     )
-    accept_typ: list[Text] = Field(default=[], description="Values of the token's `typ`.")
-    algorithms: list[Text] = Field(default=[], description="Signature algorithms.")
+    accept_typ: list[TokenType] = Field(
+        default=["at+jwt"],
+        min_length=1,
+        description="Values of the token's `typ`; a token without counts as `JWT`. Default at+jwt (RFC "
+        "9068); many issuers write JWT.",
+        examples=["[at+jwt, JWT]"],
+    )
+    algorithms: list[SignatureAlgorithm] | None = Field(
+        default=None,
+        min_length=1,
+        description="How tokens may be signed. A key without `alg` is for the first that suits its kind. "
+        "Default RS256 and ES256, with a secret HS256.",
+        examples=["[ES256]"],
+    )
 
 
 class MtlsDocument(Document):
@@ -104,11 +123,13 @@ class MtlsDocument(Document):
 
     noun: ClassVar[str] = "an authenticator"
 
-    kind: Annotated[Literal["mtls"], NotYet("client certificates", ("mtls",))] = Field(
-        description="Certificates of clients."
+    kind: Literal["mtls"] = Field(
+        description="Certificates of clients, which the listener asks for where GATEWAY_TLS_CLIENT_CA is set."
     )
-    subject: Name = Field(
-        description="Which part of the certificate names the principal.", examples=["san_uri"]
+    subject: Literal["san_uri", "san_dns", "san_email", "subject", "fingerprint"] = Field(
+        description="Which part of the certificate names the principal: an alternative name of one kind, the "
+        "distinguished name, or the SHA-256 of the whole.",
+        examples=["san_uri"],
     )
 
 

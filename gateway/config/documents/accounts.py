@@ -1,10 +1,10 @@
 """The gateway's own users, as the policy writes it."""
 
-from typing import Annotated, ClassVar, Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from gateway.config.documents.base import Document, NotYet
+from gateway.config.documents.base import Document
 from gateway.config.documents.fields import Duration, DurationOrZero, Name
 from gateway.config.documents.limits import LimitDocument
 
@@ -17,8 +17,10 @@ class PasswordDocument(Document):
     min_length: int = Field(
         default=12, ge=8, le=128, description="Least number of characters. Default 12.", examples=[12]
     )
-    reject_common: Annotated[bool, NotYet("the list of common passwords", (True,))] = Field(
-        default=False, description="Refuse passwords that are in lists of common ones."
+    reject_common: bool = Field(
+        default=False,
+        description="Refuse passwords that are in a list of common ones, or little more than the name of the "
+        "account. Default false.",
     )
 
 
@@ -27,7 +29,7 @@ class TokensDocument(Document):
 
     noun: ClassVar[str] = "the token rules"
 
-    access: Duration = Field(default=600.0, description="Life of an access token. Default 10min.")
+    access: Duration = Field(default=600.0, description="Life of an access token, at most 1d. Default 10min.")
     refresh_idle: Duration = Field(
         default=7 * 86400.0, description="A session ends after so long without a refresh. Default 7d."
     )
@@ -36,7 +38,8 @@ class TokensDocument(Document):
     )
     reuse_grace: DurationOrZero = Field(
         default=10.0,
-        description="How long the refresh token before the newest is still answered. Default 10s.",
+        description="How long the refresh token before the newest is still answered, at most 1min. "
+        "Default 10s.",
     )
 
 
@@ -51,7 +54,7 @@ class BlockDocument(Document):
         alias="for", description="the address is blocked for this long;", examples=["15min"]
     )
     factor: int = Field(default=1, ge=1, le=100, description="each further block lasts so many times longer,")
-    max: Duration | None = Field(default=None, description="but never longer than this.")
+    max: Duration | None = Field(default=None, description="but never longer than this. Default 365d.")
 
 
 class LoginDocument(Document):
@@ -59,15 +62,13 @@ class LoginDocument(Document):
 
     noun: ClassVar[str] = "the login rules"
 
-    networks: Annotated[list[Name] | None, NotYet("login from certain networks only")] = Field(
+    networks: list[Name] | None = Field(
         default=None, min_length=1, description="Tokens may be obtained only from these networks."
     )
-    limits: Annotated[list[LimitDocument] | None, NotYet("limits on logins")] = Field(
+    limits: list[LimitDocument] | None = Field(
         default=None, min_length=1, description="How often a login may be tried."
     )
-    block: Annotated[BlockDocument | None, NotYet("blocking addresses after failed logins")] = Field(
-        default=None, description="When an address is blocked."
-    )
+    block: BlockDocument | None = Field(default=None, description="When an address is blocked.")
 
 
 class AccountsDocument(Document):
@@ -75,13 +76,11 @@ class AccountsDocument(Document):
 
     noun: ClassVar[str] = "the account rules"
 
-    registration: Annotated[Literal["open", "invite", "closed"], NotYet("invitations", ("invite",))] = Field(
+    registration: Literal["open", "invite", "closed"] = Field(
         default="closed", description="Who may make an account: anybody, the invited, nobody. Default closed."
     )
     default_roles: list[Name] = Field(default=[], description="Roles of a new account. Default none.")
-    email_verification: Annotated[
-        Literal["required", "off"], NotYet("confirmation by mail", ("required",))
-    ] = Field(
+    email_verification: Literal["required", "off"] = Field(
         default="off", description="Whether an address must be confirmed before the first login. Default off."
     )
     password: PasswordDocument = Field(default=PasswordDocument(), description="What a password must be.")

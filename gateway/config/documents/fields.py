@@ -38,13 +38,19 @@ from gateway.config.quantities import (
     read_rate,
     read_size,
 )
+from gateway.config.token_words import (
+    read_issuer,
+    read_keys_address,
+    read_signature_algorithm,
+    read_token_type,
+)
 from gateway.config.web_addresses import (
-    read_https_url,
     read_origin,
     read_prefix,
     read_request_target,
     read_server_name,
 )
+from gateway.crypto import ALGORITHMS, HMAC_ALGORITHM
 
 
 def _text(pattern: str | None = None, *examples: str) -> WithJsonSchema:
@@ -107,7 +113,7 @@ HeaderValue = Annotated[str, PlainValidator(read_header_value), _text()]
 RecordedField = Annotated[
     str,
     PlainValidator(read_recorded_field),
-    _text(r"^((query|header|claims)\..+|client\.ip)$", "query.token"),
+    _text(r"^((query|header|claims|client\.cert)\..+|client\.ip)$", "query.token"),
 ]
 Per = Annotated[
     tuple[str, ...],
@@ -143,7 +149,20 @@ HostPattern = Annotated[
     str, PlainValidator(read_host_pattern), _text(None, "api.example.com", "*.example.com")
 ]
 Origin = Annotated[str, PlainValidator(read_origin), _text(r"^https?://", "https://app.example.com")]
-WebAddress = Annotated[str, PlainValidator(read_https_url), _text(r"^https?://")]
+Issuer = Annotated[str, PlainValidator(read_issuer), _text(None, "https://login.example.com")]
+Keys = Annotated[
+    str,
+    PlainValidator(read_keys_address),
+    _text(r"^(auto|https?://.+)$", "auto", "https://login.example.com/keys.json"),
+]
+TokenType = Annotated[
+    str, PlainValidator(read_token_type), _text(r"^[A-Za-z0-9][A-Za-z0-9.+/_-]*$", "at+jwt", "JWT")
+]
+SignatureAlgorithm = Annotated[
+    str,
+    PlainValidator(read_signature_algorithm),
+    WithJsonSchema({"type": "string", "enum": [*ALGORITHMS, HMAC_ALGORITHM]}),
+]
 PathPrefix = Annotated[str, PlainValidator(read_prefix), _text("^/", "/reports")]
 RequestTarget = Annotated[str, PlainValidator(read_request_target), _text("^/", "/healthz")]
 ServerName = Annotated[str, PlainValidator(read_server_name), _text(None, "orders.internal")]

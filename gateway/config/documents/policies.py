@@ -11,7 +11,7 @@ from gateway.config.documents.access import (
     ScheduleDocument,
 )
 from gateway.config.documents.accounts import AccountsDocument
-from gateway.config.documents.base import Document, NotYet
+from gateway.config.documents.base import Document
 from gateway.config.documents.fields import Authn, Name, NetworkRange, RecordedField, ScopeName, Text
 from gateway.config.documents.limits import LimitDocument
 from gateway.config.documents.pages import CorsDocument
@@ -39,7 +39,7 @@ class MaskDocument(Document):
 
     fields: list[RecordedField] = Field(
         min_length=1,
-        description="Parts of a request: query.NAME, header.NAME, claims.NAME, client.ip.",
+        description="Parts of a request: query.NAME, header.NAME, claims.NAME, client.cert.NAME, client.ip.",
         examples=["[query.token]"],
     )
     visible: int = Field(
@@ -81,8 +81,8 @@ class PoliciesDocument(Document):
     authenticators: dict[Name, AuthenticatorDocument] = Field(
         default={}, description="How callers prove who they are."
     )
-    grants: Annotated[list[GrantDocument] | None, NotYet("roles from claims")] = Field(
-        default=None, description="From claims of external principals to roles."
+    grants: list[GrantDocument] = Field(
+        default=[], description="Roles of callers from outside, by what their token or certificate says."
     )
     accounts: AccountsDocument | None = Field(
         default=None, description="The gateway's own users. Left out, there are none."

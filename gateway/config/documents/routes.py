@@ -133,11 +133,16 @@ class RouteDocument(Document):
     body: BodyDocument | None = Field(
         default=None, description="Limits of the body, before those of the upstream."
     )
-    mfa: Annotated[MfaDocument | None, NotYet("a second factor")] = Field(
-        default=None, description="Ask for a second factor."
+    mfa: MfaDocument | None = Field(
+        default=None, description="Ask for a second factor that was proved not long ago."
     )
-    also: Annotated[list[Name] | None, NotYet("a second credential")] = Field(
-        default=None, min_length=1, description="Authenticators that must find a credential in addition."
+    also: list[Name] | None = Field(
+        default=None,
+        min_length=1,
+        description=(
+            "Authenticators of kind `mtls`: a certificate is asked for in addition, and names nobody."
+        ),
+        examples=["[machines]"],
     )
     mode: Annotated[ModeDocument | None, NotYet("a trial mode")] = Field(
         default=None, description="Try the rules first."

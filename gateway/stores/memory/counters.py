@@ -79,6 +79,17 @@ class MemoryCounters:
         self.admitted += 1
         return Verdict(admitted=True, tallies=tuple(tallies))
 
+    async def give_back(self, charges: Sequence[Charge]) -> None:
+        """Undo one `take` of these charges that was admitted, as far as it still counts. Never raises."""
+        now = self._now()
+        for limit, key in charges:
+            meter = self._meters.get(key)
+            if meter is None or meter.algorithm is not limit.algorithm:
+                continue
+            _adopted(meter, limit, now).give_back(now)
+            if meter.refuses_until <= now:
+                self._refused.pop(key, None)
+
     @property
     def is_refusing(self) -> bool:
         """Whether any key is known to be exhausted."""

@@ -19,6 +19,10 @@ MAX_SILENCE_SECONDS = 5.0
 CLOCK_SKEW_SECONDS = 60.0
 """How far the clocks of processes that write changes may be apart."""
 
+_ENDS = frozenset({ChangeKind.SESSION_REVOKED, ChangeKind.TOKEN_REVOKED})
+"""What ends for good. Ids of sessions have a prefix, and those of tokens have none."""
+_RAISES_EPOCH = frozenset({ChangeKind.USER_CHANGED, ChangeKind.CLIENT_CHANGED})
+
 T = TypeVar("T")
 
 _log: structlog.typing.FilteringBoundLogger = structlog.get_logger("gateway.revocations")
@@ -27,8 +31,9 @@ _log: structlog.typing.FilteringBoundLogger = structlog.get_logger("gateway.revo
 class FollowedRevocations:
     """What the change feed said, as far as it can still matter.
 
-    `keep_for` is in seconds and must be at least the longest life of an access token plus its leeway:
-    an entry is forgotten only when every token that it concerns has expired.
+    `keep_for` is in seconds and must be at least the longest life of an access token, its leeway, and the
+    distance between the clocks of processes: an entry is forgotten only when every token that it concerns has
+    expired.
     """
 
     def __init__(
@@ -46,16 +51,14 @@ class FollowedRevocations:
         self._pause = pause
         self._seq = 0
         self._heard_until = float("-inf")
-        self._sessions: dict[str, float] = {}
+        self._ended: dict[str, float] = {}
         self._epochs: dict[str, tuple[int, float]] = {}
         self._forget: deque[tuple[float, ChangeKind, str]] = deque()
         self._key_changes = 0
         self._callbacks: dict[ChangeKind, list[Callable[[Change], None]]] = {kind: [] for kind in ChangeKind}
 
     def __repr__(self) -> str:
-        return (
-            f"FollowedRevocations(sessions={len(self._sessions)}, users={len(self._epochs)}, seq={self._seq})"
-        )
+        return f"FollowedRevocations(ended={len(self._ended)}, changed={len(self._epochs)}, seq={self._seq})"
 
     @property
     def key_changes(self) -> int:
@@ -69,10 +72,15 @@ class FollowedRevocations:
 
     def session_revoked(self, session_id: str) -> bool:
         """Say whether a session has been ended."""
-        return session_id in self._sessions
+        return session_id in self._ended
+
+    def token_revoked(self, jti: str) -> bool:
+        """Say whether a single access token has been revoked."""
+        return jti in self._ended
 
     def user_epoch(self, user_id: str) -> int:
-        """Return the smallest epoch that a token of this user may carry; 0 when nothing is known."""
+        """Return the smallest epoch that a token of this user, or client, may carry; 0 when nothing is
+        known."""
         known = self._epochs.get(user_id)
         return 0 if known is None else known[0]
 
@@ -101,10 +109,10 @@ class FollowedRevocations:
         The place in the feed does not move: changes of other processes may lie before this one.
         """
         forget_at = self._monotonic() + self._keep_for
-        if change.kind is ChangeKind.SESSION_REVOKED:
-            self._sessions[change.subject] = forget_at
+        if change.kind in _ENDS:
+            self._ended[change.subject] = forget_at
             self._forget.append((forget_at, change.kind, change.subject))
-        elif change.kind is ChangeKind.USER_CHANGED:
+        elif change.kind in _RAISES_EPOCH:
             # Changes may come twice and late; an epoch never falls.
             epoch = max(change.epoch, self.user_epoch(change.subject))
             self._epochs[change.subject] = (epoch, forget_at)
@@ -157,10 +165,10 @@ class FollowedRevocations:
         now = self._monotonic()
         while self._forget and self._forget[0][0] <= now:
             forget_at, kind, subject = self._forget.popleft()
-            if kind is ChangeKind.SESSION_REVOKED:
-                # A later announcement of the same session has a later entry of its own.
-                if self._sessions.get(subject) == forget_at:
-                    del self._sessions[subject]
+            if kind in _ENDS:
+                # A later announcement of the same thing has a later entry of its own.
+                if self._ended.get(subject) == forget_at:
+                    del self._ended[subject]
             elif (known := self._epochs.get(subject)) is not None and known[1] == forget_at:
                 del self._epochs[subject]
 

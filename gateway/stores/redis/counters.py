@@ -1,6 +1,7 @@
 """Counters that every process shares: exact for as long as Redis answers."""
 
 import asyncio
+import contextlib
 import hashlib
 from collections.abc import Callable, Sequence
 from typing import ClassVar, Final
@@ -13,7 +14,7 @@ from gateway.stores.redis.faults import Refused, Reply
 from gateway.stores.redis.knowledge import Denials, Key, Knowledge, Known, untouched
 from gateway.stores.redis.link import Link
 from gateway.stores.redis.repayment import Repayment
-from gateway.stores.redis.script import SCRIPT, TAKE, head, is_answer
+from gateway.stores.redis.script import GIVE_BACK, SCRIPT, TAKE, head, is_answer
 from gateway.stores.redis.statistics import CounterStatistics
 
 MOST_KNOWN: Final = 100_000
@@ -108,6 +109,29 @@ class RedisCounters:
         else:
             self.statistics.exact_refused += 1
         return self._heard(charges, asked, reply)
+
+    async def give_back(self, charges: Sequence[Charge]) -> None:
+        """Undo one `take` of these charges that was admitted, as far as it still counts. Never raises."""
+        if not charges:
+            return
+        words = [head(len(charges))]
+        arguments = [GIVE_BACK]
+        for limit, key in charges:
+            self._denials.drop(key)
+            known = self._knowledge.learn(limit, key)
+            words.append(known.key)
+            arguments.append(known.argument)
+        if self._fallback.has_debts and self._link.fault is None:
+            # What was counted here would else be charged after it was given back.
+            self._repayment.pay_first(charges)
+        try:
+            future = self._link.send(b"".join([*words, *arguments]))
+        except StoreUnavailable:
+            self._fallback.give_back((key for _, key in charges), self._now())
+            return
+        with contextlib.suppress(StoreUnavailable):
+            # Without an answer nobody knows whether it was done: at worst it counts until its time is over.
+            await future
 
     @property
     def is_refusing(self) -> bool:

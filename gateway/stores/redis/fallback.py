@@ -49,6 +49,13 @@ class Fallback:
         ]
         return Verdict(verdict.admitted, tuple(tallies))
 
+    def give_back(self, keys: Iterable[Key], now: int) -> None:
+        """Count one request less of these keys, of what is counted or owed here."""
+        for key in keys:
+            meter = self._meter_of(key)
+            if meter is not None:
+                meter.give_back(now)
+
     def known_wait(self, charges: Sequence[tuple[EncodedLimit, Key]]) -> float:
         """Return the seconds until the shares would admit, as far as is known without counting."""
         processes = max(1, self._processes())
@@ -65,7 +72,7 @@ class Fallback:
     def counted(self, keys: Iterable[Key], at: int) -> None:
         """Owe nothing for the request that was admitted here at `at`: Redis has counted it too."""
         for key in keys:
-            meter = self.local.meter(key) or self._unpaid.get(key) or self._in_payment.get(key)
+            meter = self._meter_of(key)
             if meter is not None:
                 meter.counted_elsewhere(at)
 
@@ -96,6 +103,9 @@ class Fallback:
         """End a payment that failed."""
         if self.paid(key, meter):
             self._unpaid[key] = meter
+
+    def _meter_of(self, key: Key) -> Meter | None:
+        return self.local.meter(key) or self._unpaid.get(key) or self._in_payment.get(key)
 
     def _begin(self, share: Charge, known: Known | None, now: int) -> None:
         """Make the key's meter know what Redis said last, and what is owed for it."""

@@ -8,7 +8,8 @@ from gateway.model.rate import SLOTS
 from gateway.stores.redis.script import EncodedLimit
 
 LONGEST_DENIAL_US = 1_000_000
-"""A denial is believed this long. Only what is rare could end it earlier: a reset, a failover."""
+"""A denial is believed this long. Only what is rare could end it earlier: a reset, a failover, something that
+another process gave back."""
 MOST_DENIED = 100_000
 MOST_LIMITS = 10_000
 
@@ -54,7 +55,7 @@ def _longest_us(limit: Limit) -> int:
 class Denials:
     """Keys that Redis denied within the last second, so that whoever keeps asking costs Redis nothing.
 
-    Before the wait is over no request can pass, because others can only spend more. A denial holds for the
+    Before the wait is over no request can pass, because others only spend more. A denial holds for the
     limit that it was said of: after a reload Redis is asked again.
     """
 
@@ -87,6 +88,10 @@ class Denials:
                 denied[key] = known
                 denied.move_to_end(key, last=False)
                 return
+
+    def drop(self, key: Key) -> None:
+        """Have Redis asked about a key again: something was given back."""
+        self._denied.pop(key, None)
 
     def get(self, charge: Charge, now: int) -> Known | None:
         """Return what is known about a key that is denied, None when it is not."""

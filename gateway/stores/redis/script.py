@@ -25,6 +25,7 @@ _ARGUMENTS: Final = 4
 
 TAKE: Final = bulk(b"t")
 DEBIT: Final = bulk(b"f")
+GIVE_BACK: Final = bulk(b"b")
 
 
 @cache

@@ -1,10 +1,10 @@
 -- Every limit of one request, charged in one step or not at all; the arithmetic of gateway/model/rate.py.
 --
--- KEYS: one for each limit. ARGV[1]: what to do, `t` to take, `f` to charge without refusing; the time in
--- microseconds may follow, else it is the server's. Then for each limit a packed argument: kind (0 GCRA,
--- 1 window), cost, lifetime of the key in milliseconds, window, and of GCRA the interval and the burst's
--- time, of a window the quota and the width of a slot (0: every hit is remembered).
--- Reply: 1 or 0, then for each limit how long to wait, what remains, when there is more.
+-- KEYS: one for each limit. ARGV[1]: what to do, `t` to take, `f` to charge without refusing, `b` to give
+-- back; the time in microseconds may follow, else it is the server's. Then for each limit a packed argument:
+-- kind (0 GCRA, 1 window), cost, lifetime of the key in milliseconds, window, and of GCRA the interval and
+-- the burst's time, of a window the quota and the width of a slot (0: every hit is remembered).
+-- Reply: 1 or 0, then for each limit how long to wait, what remains, when there is more; to `b`, 2 alone.
 --
 -- GCRA is kept as its arrival. A window is a string of entries of 11 bytes, each a time (7) and a count
 -- modulo 2^32 (4): first the window's length and what was counted before the first hit, then for each hit
@@ -23,6 +23,7 @@ else
   order = sub(order, 1, 1)
 end
 local forced = order == 'f'
+local back = order == 'b'
 
 -- After a reload or a step back of the clock: what still counts goes on for the window as it is now, and
 -- nothing counts longer than a hit of now would.
@@ -66,13 +67,15 @@ for i = 1, #KEYS do
       call('SET', key, now + b, 'PX', lifetime)
     end
     local new = ahead + spent
-    if new > b then
+    if back then
+      new = ahead > spent and ahead - spent or 0
+    elseif new > b then
       wait = spent > b and length or new - b
       if forced then new = b end
     end
     before, reset = floor((b - ahead) / a), ahead
     after, more = floor((b - new) / a), new
-    values[i] = now + new
+    values[i] = new > 0 and now + new
   else
     local latest = b == 0 and now + length or (floor(now / b) + 65) * b
     local hits, first, base, total, used = 0, 1, 0, 0, 0
@@ -112,7 +115,17 @@ for i = 1, #KEYS do
     end
     local lives = first <= hits
     local needed = used + cost - a
-    if cost > a then
+    if back then
+      -- The newest go: the last that stays is the first with which enough is counted.
+      local rest, low, high = used - cost, first, hits
+      while low < high do
+        local middle = floor((low + high) / 2)
+        local _, upto = read(ENTRY, value, 11 * middle + 1)
+        if (upto - base) % ROUND >= rest then high = middle else low = middle + 1 end
+      end
+      values[i] = lives and rest > 0 and pack(ENTRY, length, base) .. sub(value, 11 * first + 1, 11 * low)
+        .. pack(ENTRY, read(EXPIRY, value, 11 * low + 1), (base + rest) % ROUND)
+    elseif cost > a then
       wait = length
     elseif needed > 0 then
       -- The hit with which enough have stopped counting.
@@ -128,7 +141,7 @@ for i = 1, #KEYS do
     after = needed < 0 and -needed or 0
     reset = lives and ends - now or 0
     more = lives and reset or latest - now
-    if wait == 0 or forced then
+    if not back and (wait == 0 or forced) then
       local entry = pack(ENTRY, latest, (total + cost) % ROUND)
       local stop = lives and last == latest and -12 or -1
       if not lives then
@@ -148,6 +161,10 @@ for i = 1, #KEYS do
 end
 if not admitted and not forced then return refused end
 for i = 1, #KEYS do
-  call('SET', KEYS[i], values[i], 'PX', lifetimes[i])
+  if values[i] then
+    call('SET', KEYS[i], values[i], 'PX', lifetimes[i])
+  else
+    call('DEL', KEYS[i])
+  end
 end
-return taken
+return back and {2} or taken

@@ -8,9 +8,15 @@ from gateway.stores.sql.audit_evidence import SqlTrailEvidence
 from gateway.stores.sql.audit_outlets import SqlOutletPositions
 from gateway.stores.sql.audit_sink import SqlAuditSink
 from gateway.stores.sql.audit_trail import SqlAuditTrail
-from gateway.stores.sql.changes import SqlChangeFeed
+from gateway.stores.sql.blocks import SqlBlockStore
+from gateway.stores.sql.changes import SqlChangeFeed, SqlRevokedTokens
+from gateway.stores.sql.clients import SqlClientStore
 from gateway.stores.sql.database import Database
+from gateway.stores.sql.factors import SqlFactorStore
 from gateway.stores.sql.faults import DatabaseUnusable
+from gateway.stores.sql.invites import SqlInviteStore
+from gateway.stores.sql.links import SqlLinkStore
+from gateway.stores.sql.mails import SqlMailQueue
 from gateway.stores.sql.secret_check import SqlSecretCheck
 from gateway.stores.sql.sessions import SqlSessionStore
 from gateway.stores.sql.signing_keys import SqlSigningKeyStore
@@ -22,11 +28,18 @@ __all__ = [
     "SqlApiKeyStore",
     "SqlAuditSink",
     "SqlAuditTrail",
+    "SqlBlockStore",
     "SqlChangeFeed",
     "SqlCheckpoints",
+    "SqlClientStore",
     "SqlErasure",
+    "SqlFactorStore",
+    "SqlInviteStore",
+    "SqlLinkStore",
+    "SqlMailQueue",
     "SqlOutletPositions",
     "SqlRetention",
+    "SqlRevokedTokens",
     "SqlSecretCheck",
     "SqlSessionStore",
     "SqlSigningKeyStore",

@@ -70,5 +70,17 @@ class SqlChangeFeed:
             return newest or 0, [_change(row) for row in rows]
 
 
+class SqlRevokedTokens:
+    """Revoked access tokens, for as long as the feed keeps what it says: longer than they live."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def revoke(self, jti: str, *, at: float) -> None:
+        """End an access token and announce it. Raise `StoreUnavailable`."""
+        async with self._database.write() as connection:
+            await announce(connection, ChangeKind.TOKEN_REVOKED, jti, at=at)
+
+
 def _change(row: Row[tuple[object, ...]]) -> Change:
     return Change(row.seq, ChangeKind(row.kind), row.subject, row.epoch, row.at)

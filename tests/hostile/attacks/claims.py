@@ -115,11 +115,11 @@ CASES = [
     Case(group=GROUP, name="https without being it", data=ask(b"/open/x", b"X-Forwarded-Proto: https, ev1l", b"X-Forwarded-Ssl: on ev1l"), verdicts=(OK,), ends=False, has=(b"X-Forwarded-Proto: http",)),
     Case(group=GROUP, name="a broken trace", data=ask(b"/open/x", b"traceparent: ev1l", b"tracestate: ev1l=1"), verdicts=(OK,), ends=False),
     Case(group=GROUP, name="two traces", data=ask(b"/open/x", b"traceparent: 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", b"traceparent: 00-ev1l"), verdicts=(OK,), ends=False),
-    Case(group=GROUP, name="the gateway's cookie", data=ask(b"/open/x", b"Cookie: a=1; __Host-gw_device=ev1l; b=2"), verdicts=(OK,), ends=False, has=(b"Cookie: a=1; b=2",)),
-    Case(group=GROUP, name="the gateway's cookie alone", data=ask(b"/open/x", b"Cookie: __Host-gw_device=ev1l"), verdicts=(OK,), ends=False),
-    Case(group=GROUP, name="the gateway's cookie without a space", data=ask(b"/open/x", b"Cookie: a=1;__Host-gw_session=ev1l;b=2"), verdicts=(OK,), ends=False),
-    Case(group=GROUP, name="the gateway's cookie in another line", data=ask(b"/open/x", b"Cookie: a=1", b"cookie: __Host-gw_device=ev1l"), verdicts=(OK,), ends=False, has=(b"Cookie: a=1",)),
-    Case(group=GROUP, name="the gateway's cookie with a tab", data=ask(b"/open/x", b"Cookie: a=1;\t__Host-gw_device=ev1l"), verdicts=(OK,), ends=False),
+    Case(group=GROUP, name="the gateway's cookie", data=ask(b"/open/x", b"Cookie: a=1; __Host-gateway-device=ev1l; b=2"), verdicts=(OK,), ends=False, has=(b"Cookie: a=1; b=2",)),
+    Case(group=GROUP, name="the gateway's cookie alone", data=ask(b"/open/x", b"Cookie: __Host-gateway-device=ev1l"), verdicts=(OK,), ends=False),
+    Case(group=GROUP, name="the gateway's cookie without a space", data=ask(b"/open/x", b"Cookie: a=1;__Host-gateway-session=ev1l;b=2"), verdicts=(OK,), ends=False),
+    Case(group=GROUP, name="the gateway's cookie in another line", data=ask(b"/open/x", b"Cookie: a=1", b"cookie: __Host-gateway-device=ev1l"), verdicts=(OK,), ends=False, has=(b"Cookie: a=1",)),
+    Case(group=GROUP, name="the gateway's cookie with a tab", data=ask(b"/open/x", b"Cookie: a=1;\t__Host-gateway-device=ev1l"), verdicts=(OK,), ends=False),
     *(
         Case(group=GROUP, name=f"credentials: {name}", data=ask(b"/open/x", line), verdicts=(OK,), ends=False, lacks=lacks)
         for name, (line, lacks) in _CREDENTIALS.items()

@@ -2,21 +2,48 @@
 
 from dataclasses import dataclass, field
 
-from gateway.accounts import AccountRules, Accounts, Passwords, Registrar, Sessions
+from gateway.accounts import (
+    AccountRules,
+    Accounts,
+    Guard,
+    Passwords,
+    Recorder,
+    Registrar,
+    SecondFactor,
+    Sessions,
+)
 from gateway.crypto import Keyring, Sealer
 from gateway.model import Event, EventKind
 from gateway.ports import AuditUnavailable, Change
-from gateway.stores.sql import Database, SqlSessionStore, SqlUserStore
+from gateway.stores.memory import FollowedBlocks, MemoryCounters
+from gateway.stores.sql import Database, SqlBlockStore, SqlFactorStore, SqlSessionStore, SqlUserStore
 
 RULES = AccountRules(
-    registration_open=True,
+    registration="open",
     default_roles=frozenset({"customer"}),
+    verifies_email=False,
     password_min_length=12,
+    rejects_common=False,
     access_lifetime=600.0,
     refresh_idle=7 * 86400.0,
     refresh_absolute=30 * 86400.0,
     reuse_grace=10.0,
 )
+
+
+def guard_on(database: Database, counters: MemoryCounters, recorder: Recorder) -> Guard:
+    """Return what counts failures, and blocks addresses in this database."""
+    blocks = SqlBlockStore(database)
+    blocked = FollowedBlocks(blocks, recorder.clock, spares=lambda _: False)
+    return Guard(
+        counters=counters,
+        blocks=blocks,
+        blocked=blocked,
+        spares=blocked.spares,
+        taken=blocked.take,
+        recorder=recorder,
+        key=b"the key of typed names",
+    )
 
 
 class StandingClock:
@@ -64,4 +91,10 @@ class House:
     events: KeptEvents
     clock: StandingClock
     applied: list[Change]
+    factors: SqlFactorStore
+    second_factor: SecondFactor
+    blocks: SqlBlockStore
+    blocked: FollowedBlocks
+    guard: Guard
+    counters: MemoryCounters
     database: Database

@@ -86,6 +86,9 @@ def test_ordinary_addresses_are_fine(address: str) -> None:
         "ada@" + "a" * 260,
         "ad\u200ba@example.com",
         "ada@under_score.com"[:4] + "_x.com",
+        # Readers of headers take it for another address (RFC 2047).
+        "=?utf-8?q?ada?=@example.com",
+        "x=?utf-8?q?=40?=y@example.com",
     ],
 )
 def test_addresses_that_are_none_are_refused(address: str) -> None:

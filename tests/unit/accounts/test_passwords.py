@@ -1,6 +1,7 @@
 """Hashing and checking passwords."""
 
 import asyncio
+import os
 import threading
 from collections.abc import Iterator
 
@@ -143,6 +144,70 @@ async def test_more_work_than_two_seconds_is_refused_at_once_and_room_comes_back
     gate.open()
     await asyncio.gather(*waiting)
     assert not await passwords.verify("x", None)
+    passwords.close()
+
+
+async def test_whether_there_is_room_can_be_asked_before_anything_is_done(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    gate = _Gate(monkeypatch)
+    passwords = Passwords(PEPPER, cost=12, threads=1)
+    waiting = [asyncio.ensure_future(passwords.verify("x", None)) for _ in range(7)]
+    await asyncio.sleep(0)
+    for _ in range(3):
+        passwords.check_room()
+    waiting.append(asyncio.ensure_future(passwords.verify("x", None)))
+    await asyncio.sleep(0)
+    with pytest.raises(HashingBusy):
+        passwords.check_room()
+    gate.open()
+    await asyncio.gather(*waiting)
+    passwords.check_room()
+    passwords.close()
+
+
+async def test_who_has_waited_for_too_long_is_told_to_come_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    gate = _Gate(monkeypatch)
+    monkeypatch.setattr("gateway.accounts.passwords._LONGEST_WAIT", 0.01)
+    passwords = Passwords(PEPPER, cost=12, threads=1)
+    with pytest.raises(HashingBusy):
+        await passwords.verify("x", None)
+    gate.open()
+    passwords.close()
+
+
+async def test_hashing_gives_way_to_what_requests_wait_for(
+    passwords: Passwords, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    priorities: list[int] = []
+    real = bcrypt.hashpw
+
+    def hashpw(password: bytes, salt: bytes) -> bytes:
+        priorities.append(os.getpriority(os.PRIO_PROCESS, threading.get_native_id()))
+        return real(password, salt)
+
+    monkeypatch.setattr(bcrypt, "hashpw", hashpw)
+    own = os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+    await passwords.verify("x", None)
+    assert priorities == [min(own + 10, 19)]
+    assert os.getpriority(os.PRIO_PROCESS, threading.get_native_id()) == own
+
+
+async def test_where_no_request_waits_hashing_takes_its_time_at_the_usual_priority(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("gateway.accounts.passwords._LONGEST_WAIT", 0.0)
+    priorities: list[int] = []
+    real = bcrypt.hashpw
+
+    def hashpw(password: bytes, salt: bytes) -> bytes:
+        priorities.append(os.getpriority(os.PRIO_PROCESS, threading.get_native_id()))
+        return real(password, salt)
+
+    monkeypatch.setattr(bcrypt, "hashpw", hashpw)
+    passwords = Passwords(PEPPER, cost=4, unhurried=True)
+    assert not await passwords.verify("x", None)
+    assert priorities == [os.getpriority(os.PRIO_PROCESS, threading.get_native_id())]
     passwords.close()
 
 

@@ -1,5 +1,7 @@
 """The refresh token as text."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -24,6 +26,16 @@ def test_a_generation_is_always_the_same_text_and_another_is_not() -> None:
     assert mint_refresh_token(SESSION, 7, KEY) == TOKEN
     others = {mint_refresh_token(SESSION, 8, KEY), mint_refresh_token(new_id("ses_"), 7, KEY)}
     assert TOKEN not in others
+
+
+def test_a_token_says_that_it_is_bound_and_nobody_can_make_it_say_otherwise() -> None:
+    bound = parse_refresh_token(mint_refresh_token(SESSION, 7, KEY, bound=True))
+    free = parse_refresh_token(TOKEN)
+    assert bound is not None
+    assert free is not None
+    assert (bound.is_bound, free.is_bound) == (True, False)
+    assert bound.is_signed_with(KEY)
+    assert replace(bound, mac=free.mac).is_signed_with(KEY) is False
 
 
 @pytest.mark.parametrize(

@@ -12,11 +12,18 @@ from unit.accounts.house import RULES, House, StandingClock
 
 from gateway.accounts import Origin, Sessions
 from gateway.accounts.refresh_token import mint_refresh_token, parse_refresh_token
-from gateway.accounts.sessions import Dead, Renewal, Reused
+from gateway.accounts.renewal import Dead, Renewal, Reused
 from gateway.crypto import MasterSecret, Sealer
 from gateway.ports import Session, StoreUnavailable, User
 
 SEALER = Sealer(MasterSecret(b"a master secret of 32 bytes or so"))
+ADA = User(
+    id="usr_1", username="ada", email=None, password_hash=None, roles=frozenset(), epoch=0,
+    created_at=0.0, verified_at=None,
+)  # fmt: skip
+
+
+KEY_A, KEY_B = "A" * 43, "B" * 43
 
 
 @dataclass
@@ -26,19 +33,30 @@ class SessionTable:
     rows: dict[str, Session] = field(default_factory=dict)
     away: bool = False
 
-    async def add(self, session: Session) -> None:
+    async def add(self, session: Session, *, user: User) -> bool:
         self.rows[session.id] = session
+        return True
 
     async def find(self, id: str) -> Session | None:
         await asyncio.sleep(0)
         return self.rows.get(id)
 
-    async def advance(self, id: str, *, seen: int, at: float) -> bool:
+    async def advance(self, id: str, *, seen: int, at: float, jkt: str | None = None) -> bool:
         await asyncio.sleep(0)
         row = self.rows[id]
         if row.counter != seen or row.revoked_at is not None:
             return False
-        self.rows[id] = replace(row, counter=seen + 1, rotated_at=at, last_used_at=at, confirmed=False)
+        self.rows[id] = replace(
+            row, counter=seen + 1, rotated_at=at, last_used_at=at, confirmed=False, jkt=jkt or row.jkt
+        )
+        return True
+
+    async def bind(self, id: str, *, seen: int, jkt: str, at: float) -> bool:
+        await asyncio.sleep(0)
+        row = self.rows[id]
+        if row.counter != seen or row.revoked_at is not None or row.jkt is not None:
+            return False
+        self.rows[id] = replace(row, jkt=jkt, rotated_at=at, last_used_at=at)
         return True
 
     async def touch(self, id: str, *, at: float) -> None:
@@ -59,6 +77,12 @@ class SessionTable:
     async def revoke_all(self, user_id: str, *, at: float) -> list[str]:
         return [id_ for id_ in self.rows if await self.revoke(id_, at=at)]
 
+    async def list_of(self, user_id: str, *, now: float) -> list[Session]:
+        return [row for row in self.rows.values() if row.user_id == user_id]
+
+    async def note_factor(self, id: str, *, amr: tuple[str, ...], mfa_at: float) -> bool:
+        raise NotImplementedError
+
 
 class Client:
     """One session in a table, with the texts of all its generations."""
@@ -69,8 +93,8 @@ class Client:
         self.sessions = Sessions(self.table, SEALER, self.clock)
         self.first: Renewal | None = None
 
-    async def begin(self) -> None:
-        self.first = await self.sessions.begin("usr_1", RULES, Origin())
+    async def begin(self, *, client_id: str | None = None, jkt: str | None = None) -> None:
+        self.first = await self.sessions.begin(ADA, RULES, Origin(), client_id=client_id, jkt=jkt)
 
     @property
     def row(self) -> Session:
@@ -78,16 +102,20 @@ class Client:
         return row
 
     def text(self, generation: int) -> str:
+        """Return a token as it was given when the session was bound to a key from its beginning, or never."""
         key = SEALER.open(self.row.key, context=f"session:{self.row.id}")
-        return mint_refresh_token(self.row.id, generation, key)
+        assert self.first is not None
+        return mint_refresh_token(self.row.id, generation, key, bound=self.first.jkt is not None)
 
-    async def present(self, generation: int) -> Renewal | Dead | Reused:
-        return await self.sessions.renew(self.text(generation), RULES)
+    async def present(
+        self, generation: int, *, client_id: str | None = None, jkt: str | None = None
+    ) -> Renewal | Dead | Reused:
+        return await self.sessions.renew(self.text(generation), RULES, client_id=client_id, jkt=jkt)
 
 
-async def begun() -> Client:
+async def begun(*, client_id: str | None = None, jkt: str | None = None) -> Client:
     client = Client()
-    await client.begin()
+    await client.begin(client_id=client_id, jkt=jkt)
     return client
 
 
@@ -245,12 +273,9 @@ async def test_twenty_at_once_with_one_token_get_one_successor() -> None:
 
 
 async def test_twenty_at_once_in_a_real_database_get_one_successor(house: House) -> None:
-    user = User(
-        id="usr_1", username="ada", email=None, password_hash=None, roles=frozenset(), epoch=0,
-        created_at=0.0, verified_at=None,
-    )  # fmt: skip
-    await house.users.add(user)
-    first = await house.sessions.begin("usr_1", RULES, Origin())
+    await house.users.add(ADA)
+    first = await house.sessions.begin(ADA, RULES, Origin())
+    assert first is not None
     other = Sessions(house.session_store, house.sealer, house.clock)
     outcomes = await asyncio.gather(
         *((house.sessions if n % 2 else other).renew(first.refresh_token, RULES) for n in range(20))
@@ -260,6 +285,128 @@ async def test_twenty_at_once_in_a_real_database_get_one_successor(house: House)
     row = await house.session_store.find(first.session)
     assert row is not None
     assert (row.counter, row.revoked_at) == (1, None)
+
+
+async def test_sessions_of_a_client_with_a_secret_keep_their_token() -> None:
+    client = await begun(client_id="cli_1")
+    outcomes = await asyncio.gather(*(client.present(0, client_id="cli_1") for _ in range(5)))
+    client.sessions.seen(client.row.id, 0)
+    client.clock.time += RULES.refresh_idle - 1
+    outcomes.append(await client.present(0, client_id="cli_1"))
+    client.clock.time += RULES.refresh_idle - 1
+    outcomes.append(await client.present(0, client_id="cli_1"))
+    assert {generation_of(outcome) for outcome in outcomes} == {0}
+    assert {outcome.refresh_token for outcome in outcomes if isinstance(outcome, Renewal)} == {client.text(0)}
+    assert client.row.counter == 0
+
+
+@pytest.mark.parametrize("asking", [None, "cli_2"])
+async def test_nobody_but_its_client_uses_a_session_or_ends_it(asking: str | None) -> None:
+    client = await begun(client_id="cli_1")
+    for generation in (0, 3):
+        assert isinstance(await client.present(generation, client_id=asking), Dead)
+    assert generation_of(await client.present(0, client_id="cli_1")) == 0
+    own = await begun()
+    await own.present(0)
+    await own.present(1)
+    assert isinstance(await own.present(0, client_id="cli_1"), Dead)
+    assert own.row.revoked_at is None
+
+
+async def test_a_session_that_is_bound_to_a_key_needs_its_proof_and_rotates() -> None:
+    client = await begun(jkt="A" * 43)
+    for proved in (None, "B" * 43):
+        assert isinstance(await client.present(0, jkt=proved), Dead)
+    renewed = await client.present(0, jkt="A" * 43)
+    assert generation_of(renewed) == 1
+    assert isinstance(renewed, Renewal)
+    assert renewed.jkt == "A" * 43
+    client.clock.time += RULES.reuse_grace + 1
+    client.sessions.seen(client.row.id, 1)
+    # Without the key it is no sign of a thief: whoever has the text alone can do nothing with it.
+    assert isinstance(await client.present(0), Dead)
+    assert isinstance(await client.present(0, jkt="A" * 43), Reused)
+
+
+def token_of(renewed: object) -> str:
+    assert isinstance(renewed, Renewal)
+    return renewed.refresh_token
+
+
+@pytest.mark.parametrize("back", [0, 1])
+async def test_the_first_key_that_is_proved_beside_a_token_binds_its_session(back: int) -> None:
+    client = await begun()
+    if back:
+        await client.present(0)
+    bound = await client.present(0, jkt=KEY_A)
+    assert generation_of(bound) == 1
+    assert client.row.jkt == KEY_A
+    for proved in (None, KEY_B):
+        assert isinstance(await client.sessions.renew(token_of(bound), RULES, jkt=proved), Dead)
+    client.clock.time += RULES.reuse_grace + 1
+    # With the text alone nobody can use up, or end, what is bound.
+    assert isinstance(await client.sessions.renew(token_of(bound), RULES), Dead)
+    assert client.row.revoked_at is None
+    assert generation_of(await client.sessions.renew(token_of(bound), RULES, jkt=KEY_A)) == 2
+
+
+@pytest.mark.parametrize("back", [0, 1])
+async def test_many_at_once_that_prove_one_key_are_one(back: int) -> None:
+    client = await begun()
+    if back:
+        await client.present(0)
+    answers = await asyncio.gather(*(client.present(0, jkt=KEY_A) for _ in range(5)))
+    assert len({token_of(answer) for answer in answers}) == 1
+    assert client.row.revoked_at is None
+
+
+@pytest.mark.parametrize("proved", [None, KEY_B])
+@pytest.mark.parametrize("back", [0, 1])
+async def test_a_copy_from_before_a_key_was_bound_ends_the_session_after_a_moment(
+    back: int, proved: str | None
+) -> None:
+    client = await begun()
+    if back:
+        await client.present(0)
+    await client.present(0, jkt=KEY_A)
+    for generation in range(back + 1):
+        assert isinstance(await client.present(generation, jkt=proved), Dead)
+        assert client.row.revoked_at is None
+    client.clock.time += RULES.reuse_grace + 1
+    assert isinstance(await client.present(back, jkt=proved), Reused)
+    assert client.row.revoked_at is not None
+
+
+async def test_a_client_with_a_secret_binds_what_it_gets_and_not_the_session() -> None:
+    client = await begun(client_id="cli_1")
+    bound = await client.present(0, client_id="cli_1", jkt=KEY_A)
+    assert isinstance(bound, Renewal)
+    assert (bound.jkt, client.row.jkt) == (KEY_A, None)
+    free = await client.present(0, client_id="cli_1")
+    assert isinstance(free, Renewal)
+    assert free.jkt is None
+
+
+async def test_a_renewal_says_what_is_known_of_the_session() -> None:
+    client = await begun(client_id="cli_1")
+    client.table.rows[client.row.id] = replace(
+        client.row, amr=("otp", "pwd"), mfa_at=5.0, scope="orders:read", created_at=4.0
+    )
+    client.clock.time += 60
+    renewed = await client.present(0, client_id="cli_1")
+    assert isinstance(renewed, Renewal)
+    assert (renewed.amr, renewed.mfa_at, renewed.scope) == (("otp", "pwd"), 5.0, "orders:read")
+    assert (renewed.client_id, renewed.began, renewed.at) == ("cli_1", 4.0, client.clock.time)
+
+
+async def test_a_token_tells_its_session_whatever_it_is_worth() -> None:
+    client = await begun()
+    await client.present(0)
+    await client.present(1)
+    await client.table.revoke(client.row.id, at=1.0)
+    assert await client.sessions.look_up(client.text(0)) == client.row
+    for text in ("", "gwr_", mint_refresh_token(client.row.id, 0, b"x" * 32)):
+        assert await client.sessions.look_up(text) is None
 
 
 async def test_twenty_at_once_with_a_stolen_token_are_one_detection() -> None:
@@ -274,8 +421,8 @@ async def test_dying_after_the_rotation_leaves_the_client_with_a_token_that_work
     client = await begun()
     real = client.table.advance
 
-    async def advance_and_die(id: str, *, seen: int, at: float) -> bool:
-        await real(id, seen=seen, at=at)
+    async def advance_and_die(id: str, *, seen: int, at: float, jkt: str | None = None) -> bool:
+        await real(id, seen=seen, at=at, jkt=jkt)
         raise SystemExit
 
     client.table.advance = advance_and_die  # type: ignore[method-assign] # the death of the process

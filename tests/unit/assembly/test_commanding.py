@@ -2,6 +2,7 @@ from pathlib import Path
 
 import pytest
 
+from gateway.accounts import HashingBusy
 from gateway.assembly import at_the_command_line, open_stores
 from gateway.model import Event, EventKind
 from gateway.ports import AuditQuery, StoreUnavailable
@@ -44,6 +45,17 @@ async def test_a_command_leaves_the_logs_of_others_to_the_gateway(settings: Sett
     async with at_the_command_line(settings) as stores:
         await stores.events.event(Event(kind=EventKind.AUDIT_READ, actor=None))
     assert logs(settings) == left
+
+
+async def test_a_command_waits_for_its_password_however_busy_the_machine_is(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway.accounts.passwords._LONGEST_WAIT", 0.0)
+    async with at_the_command_line(settings) as stores:
+        assert not await stores.passwords.verify("x", None)
+    async with open_stores(settings) as stores:
+        with pytest.raises(HashingBusy):
+            await stores.passwords.verify("x", None)
 
 
 async def test_what_cannot_be_shipped_waits_on_the_disk(

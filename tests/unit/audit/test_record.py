@@ -1,14 +1,12 @@
 """How a record is written down and read again."""
 
 import json
-from datetime import UTC, datetime
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.audit import decode, encode, timestamp
-from gateway.audit.record import Timestamps
+from gateway.audit import decode, encode
 from gateway.model import RECORD_FIELDS
 from gateway.ports import StoredRecord
 
@@ -111,18 +109,3 @@ def test_what_cannot_be_read_of_persons_does_not_hide_the_record(personal: bytes
 def test_a_body_cannot_claim_another_place() -> None:
     record = decode(StoredRecord(writer="w", seq=3, body=b'{"writer": "x", "seq": 9}'))
     assert (record["writer"], record["seq"]) == ("w", 3)
-
-
-@given(st.floats(0, 4_000_000_000))
-def test_a_time_is_rfc_3339_in_utc_with_microseconds(seconds: float) -> None:
-    text = timestamp(seconds)
-    assert len(text) == 27
-    assert text.endswith("Z")
-    assert abs(datetime.fromisoformat(text).timestamp() - seconds) < 2e-6
-    assert datetime.fromisoformat(text).tzinfo == UTC
-
-
-@given(st.lists(st.floats(1.7e9, 1.7e9 + 5), min_size=2))
-def test_times_sort_as_their_texts_do(times: list[float]) -> None:
-    stamps = Timestamps()
-    assert sorted(stamps.text(one) for one in times) == [stamps.text(one) for one in sorted(times)]

@@ -10,10 +10,9 @@ from support.records import leave_behind
 from typer.testing import CliRunner
 
 from gateway.assembly import open_stores
-from gateway.audit import timestamp
 from gateway.cli import audit
 from gateway.cli.main import app
-from gateway.model import RECORD_FIELDS, Event, EventKind, Principal, PrincipalKind
+from gateway.model import RECORD_FIELDS, Event, EventKind, Principal, PrincipalKind, timestamp
 from gateway.ports import SystemClock
 from gateway.settings import Settings
 
@@ -171,7 +170,7 @@ def test_an_option_that_is_not_clear_is_one_sentence(
     assert complaint in said.err
     assert len(said.err.splitlines()) == 1
     assert said.out == ""
-    assert not settings.data_dir.exists()
+    assert {file.name for file in settings.data_dir.iterdir()} == {"gateway.db", "secret"}
 
 
 @pytest.mark.parametrize(
@@ -302,4 +301,4 @@ def test_an_option_that_does_not_exist_is_refused(settings: Settings, command: s
     )
     assert ended.exit_code == 2
     assert "--actr is no option of this command" in ended.stderr
-    assert not settings.data_dir.exists()
+    assert {file.name for file in settings.data_dir.iterdir()} == {"gateway.db", "secret"}

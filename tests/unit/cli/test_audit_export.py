@@ -8,11 +8,12 @@ import sys
 import pytest
 from support.records import leave_behind
 
-from gateway.audit import keyed_hash, timestamp
+from gateway.audit import keyed_hash
 from gateway.cli import audit
 from gateway.cli.audit_export import export, hash_
 from gateway.crypto import MasterSecret
 from gateway.formats import FORMATS
+from gateway.model import timestamp
 from gateway.ports import SystemClock
 from gateway.settings import Settings
 
@@ -103,7 +104,7 @@ def test_what_is_not_clear_is_one_sentence(
     said = capsys.readouterr()
     assert complaint in said.err
     assert said.out == ""
-    assert not settings.data_dir.exists()
+    assert {file.name for file in settings.data_dir.iterdir()} == {"gateway.db", "secret"}
 
 
 @pytest.mark.parametrize("given", [b"203.0.113.7", b"203.0.113.7\n", b"203.0.113.7\r\n"])

@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 from gateway.assembly import StoreAway, open_stores
-from gateway.audit import encode, timestamp
+from gateway.audit import encode
 from gateway.cli import audit, audit_prune, audit_verify
 from gateway.crypto import NoteKey, NoteSigner
+from gateway.model import timestamp
 from gateway.ports import SystemClock
 from gateway.settings import Settings
 from gateway.stores.spool import SpoolWriter

@@ -120,10 +120,20 @@ def test_authenticators_and_accounts_are_as_written_with_defaults_for_the_rest(l
     assert snapshot.default_authn == ("gateway", "keys")
     rules = snapshot.accounts
     assert rules is not None
-    assert rules.registration_open
+    assert rules.registration == "open"
     assert rules.default_roles == {"customer"}
     assert (rules.password_min_length, rules.access_lifetime, rules.reuse_grace) == (12, 600.0, 10.0)
     assert (rules.refresh_idle, rules.refresh_absolute) == (7 * 86400.0, 30 * 86400.0)
+
+
+def test_how_accounts_are_made_is_as_written(load: Load, policies: str) -> None:
+    more = "registration: invite\n  email_verification: required\n  password: {min_length: 15, reject_common: true}"
+    snapshot = load(policies.replace("registration: open", more)).snapshot
+    assert snapshot is not None
+    rules = snapshot.accounts
+    assert rules is not None
+    assert (rules.registration, rules.verifies_email) == ("invite", True)
+    assert (rules.password_min_length, rules.rejects_common) == (15, True)
 
 
 def test_without_accounts_there_are_no_users(load: Load, policies: str) -> None:

@@ -5,17 +5,39 @@ from dataclasses import replace
 import jwt
 import pytest
 from structlog.testing import capture_logs
-from unit.crypto.rows import START, KeyRows, StandingClock
+from unit.crypto.rows import START, KeptEvents, KeyRows, StandingClock
 
 from gateway.crypto import Keyring, KeyringUnusable, MasterSecret, SealBroken, Sealer, SigningKey
-from gateway.ports import Change, ChangeKind, StoreUnavailable
+from gateway.model import EventKind, timestamp
+from gateway.ports import (
+    AuditUnavailable,
+    BeforeCommit,
+    Change,
+    ChangeKind,
+    StoredSigningKey,
+    StoreUnavailable,
+)
 
 SEALER = Sealer(MasterSecret(b"s" * 32))
 CHANGED = Change(1, ChangeKind.SIGNING_KEYS, "", 0, START)
 
 
-async def opened(rows: KeyRows, sealer: Sealer = SEALER) -> Keyring:
-    return await Keyring.open(rows, sealer, StandingClock())
+async def opened(rows: KeyRows, sealer: Sealer = SEALER, clock: StandingClock | None = None) -> Keyring:
+    return await Keyring.open(rows, sealer, clock or StandingClock(), KeptEvents())
+
+
+def stored(
+    at: float, *, signs_from: float | None = None, verifies_until: float | None = None
+) -> StoredSigningKey:
+    """Return a new key as a store has it."""
+    key = SigningKey.generate(created_at=at).to_stored(
+        SEALER, signs_from=at if signs_from is None else signs_from
+    )
+    return replace(key, verifies_until=verifies_until)
+
+
+def published(keyring: Keyring) -> list[str]:
+    return [key["kid"] for key in json.loads(keyring.jwks())["keys"]]
 
 
 async def test_the_first_start_makes_a_key_and_the_next_one_finds_it() -> None:
@@ -23,8 +45,21 @@ async def test_the_first_start_makes_a_key_and_the_next_one_finds_it() -> None:
     first = await opened(rows)
     again = await opened(rows)
     assert first.active.kid == again.active.kid == rows.rows[0].kid
-    assert rows.rows[0].created_at == START
+    assert (rows.rows[0].created_at, rows.rows[0].signs_from) == (START, START)
     assert len(rows.rows) == 1
+
+
+async def test_the_first_key_is_recorded_before_it_is_stored() -> None:
+    rows, events = KeyRows(), KeptEvents(away=True)
+    with pytest.raises(AuditUnavailable):
+        await Keyring.open(rows, SEALER, StandingClock(), events)
+    assert rows.rows == []
+    events.away = False
+    keyring = await Keyring.open(rows, SEALER, StandingClock(), events)
+    await Keyring.open(rows, SEALER, StandingClock(), events)
+    (event,) = events.kept
+    assert (event.kind, event.actor) == (EventKind.SIGNING_KEY_ROTATED, None)
+    assert event.attributes == {"key": keyring.active.kid, "signs_from": timestamp(START)}
 
 
 async def test_processes_that_start_together_sign_with_the_same_key() -> None:
@@ -35,9 +70,11 @@ async def test_processes_that_start_together_sign_with_the_same_key() -> None:
             super().__init__()
             self.together = asyncio.Barrier(3)
 
-        async def add_first(self, key: object) -> bool:
+        async def add_first(
+            self, key: StoredSigningKey, *, before_commit: BeforeCommit | None = None
+        ) -> bool:
             await self.together.wait()
-            return await super().add_first(key)  # type: ignore[arg-type] # the port's own type
+            return await super().add_first(key, before_commit=before_commit)
 
     rows = Slow()
     keyrings = await asyncio.gather(*(opened(rows) for _ in range(3)))
@@ -60,25 +97,89 @@ async def test_the_published_set_has_public_members_only_and_is_made_once() -> N
     assert keyring.jwks() is keyring.jwks()
 
 
-async def test_retired_keys_verify_and_are_published_after_the_active_one() -> None:
-    rows = KeyRows()
-    keyring = await opened(rows)
-    before, old = keyring.verifying, keyring.active
-    new = SigningKey.generate(created_at=START + 1)
-    rows.rows = [new.to_stored(SEALER), replace(rows.rows[0], state="retired")]
-    await keyring.reload()
+async def test_a_key_is_published_before_it_signs_and_after() -> None:
+    clock, rows = StandingClock(), KeyRows()
+    old = stored(START - 100, verifies_until=START + 900)
+    new = stored(START, signs_from=START + 600)
+    rows.rows = [new, old]
+    keyring = await opened(rows, clock=clock)
+    before = keyring.verifying
+    assert keyring.active.kid == old.kid
+    assert published(keyring) == list(before) == [old.kid, new.kid]
+    clock.time = START + 600
+    keyring._turn()
     assert keyring.active.kid == new.kid
-    assert list(keyring.verifying) == [new.kid, old.kid]
-    assert [key["kid"] for key in json.loads(keyring.jwks())["keys"]] == [new.kid, old.kid]
+    assert published(keyring) == list(keyring.verifying) == [new.kid, old.kid]
     assert keyring.verifying is not before
+    clock.time = START + 900
+    keyring._turn()
+    assert published(keyring) == list(keyring.verifying) == [new.kid]
+
+
+async def test_of_keys_that_sign_already_the_newest_does() -> None:
+    rows = KeyRows()
+    # The second was to sign later, and the first was made to sign at once before that.
+    at_once = stored(START, signs_from=START)
+    rows.rows = [
+        at_once,
+        stored(START - 60, signs_from=START + 840, verifies_until=START + 9000),
+        stored(START - 90),
+    ]
+    clock = StandingClock()
+    keyring = await opened(rows, clock=clock)
+    for time in (START, START + 840, START + 8000):
+        clock.time = time
+        keyring._turn()
+        assert keyring.active.kid == at_once.kid
+
+
+async def test_a_process_whose_clock_is_behind_signs_with_the_only_key_there_is() -> None:
+    rows = KeyRows()
+    rows.rows = [stored(START + 2)]
+    assert (await opened(rows)).active.kid == rows.rows[0].kid
+
+
+async def test_what_is_in_use_is_replaced_only_when_it_changes() -> None:
+    clock, rows = StandingClock(), KeyRows()
+    keyring = await opened(rows, clock=clock)
+    told: list[str] = []
+    keyring.subscribe(lambda: told.append(keyring.active.kid))
+    before = keyring.verifying
+    clock.time += 86400
+    keyring._turn()
+    await keyring.reload()
+    assert keyring.verifying is before
+    rows.rows = [stored(clock.time), *rows.rows]
+    await keyring.reload()
+    assert told == [rows.rows[0].kid]
 
 
 async def test_a_key_that_is_gone_verifies_no_more() -> None:
     rows = KeyRows()
     keyring = await opened(rows)
-    rows.rows = [SigningKey.generate(created_at=START + 1).to_stored(SEALER)]
+    rows.rows = [stored(START + 1)]
     await keyring.reload()
     assert list(keyring.verifying) == [rows.rows[0].kid]
+
+
+async def test_a_key_that_was_revoked_verifies_nothing_even_when_the_keys_cannot_be_read() -> None:
+    rows = KeyRows()
+    rows.rows = [stored(START), stored(START - 1)]
+    keyring = await opened(rows)
+    rows.down = True
+    keyring.notice(Change(7, ChangeKind.SIGNING_KEYS, rows.rows[0].kid, 0, START))
+    assert list(keyring.verifying) == published(keyring) == [rows.rows[1].kid]
+    keyring.notice(Change(8, ChangeKind.SIGNING_KEYS, rows.rows[1].kid, 0, START))
+    assert list(keyring.verifying) == []
+    # Who was given an empty set would keep it.
+    with pytest.raises(StoreUnavailable):
+        keyring.jwks()
+    # What is read was read before, perhaps: no key comes back.
+    rows.down = False
+    fresh = stored(START + 1)
+    rows.rows.insert(0, fresh)
+    await keyring.reload()
+    assert list(keyring.verifying) == published(keyring) == [fresh.kid]
 
 
 async def test_another_master_secret_stops_the_start() -> None:
@@ -88,10 +189,10 @@ async def test_another_master_secret_stops_the_start() -> None:
         await opened(rows, Sealer(MasterSecret(b"t" * 32)))
 
 
-async def test_no_active_key_stops_the_start_and_says_what_to_do() -> None:
+async def test_keys_whose_time_is_over_stop_the_start_which_says_what_to_do() -> None:
     rows = KeyRows()
     await opened(rows)
-    rows.rows = [replace(rows.rows[0], state="retired")]
+    rows.rows = [replace(rows.rows[0], verifies_until=START)]
     with pytest.raises(KeyringUnusable, match="signing-keys rotate"):
         await opened(rows)
 
@@ -99,9 +200,7 @@ async def test_no_active_key_stops_the_start_and_says_what_to_do() -> None:
 async def test_a_damaged_retired_key_is_left_out_and_said() -> None:
     rows = KeyRows()
     await opened(rows)
-    broken = replace(
-        SigningKey.generate(created_at=START).to_stored(SEALER, state="retired"), sealed_private=b"?"
-    )
+    broken = replace(stored(START - 1), sealed_private=b"?")
     rows.rows.append(broken)
     with capture_logs() as logs:
         keyring = await opened(rows)
@@ -122,8 +221,8 @@ async def test_a_failed_reload_keeps_the_present_keys() -> None:
 async def test_following_reloads_after_a_change_and_tries_again_until_it_succeeds() -> None:
     rows = KeyRows()
     keyring = await opened(rows)
-    new = SigningKey.generate(created_at=START + 1)
-    rows.rows = [new.to_stored(SEALER)]
+    new = stored(START)
+    rows.rows = [new]
     rows.down = True
     pauses: list[float] = []
     done = asyncio.Event()
@@ -142,6 +241,26 @@ async def test_following_reloads_after_a_change_and_tries_again_until_it_succeed
             await asyncio.sleep(0)
         following.cancel()
     assert pauses == [1.0, 1.0]
+
+
+async def test_following_changes_over_when_a_keys_time_has_come() -> None:
+    clock, rows = StandingClock(), KeyRows()
+    old = stored(START - 100, verifies_until=START + 900)
+    new = stored(START, signs_from=START + 0.02)
+    rows.rows = [new, old]
+    keyring = await opened(rows, clock=clock)
+    changed = asyncio.Event()
+
+    def turned() -> None:
+        changed.set()
+
+    keyring.subscribe(turned)
+    async with asyncio.timeout(5), asyncio.TaskGroup() as tasks:
+        following = tasks.create_task(keyring.follow())
+        clock.time += 0.02
+        await changed.wait()
+        following.cancel()
+    assert keyring.active.kid == new.kid
 
 
 async def test_a_keyring_shows_no_secret() -> None:

@@ -73,17 +73,21 @@ def test_the_key_id_is_the_thumbprint_of_rfc_7638() -> None:
     assert KEY.kid == jwk["kid"] == expected
 
 
+def test_no_id_looks_like_an_option_of_a_command() -> None:
+    assert not [kid for _ in range(300) if (kid := SigningKey.generate(created_at=0.0).kid)[0] == "-"]
+
+
 def test_the_published_key_has_no_private_member() -> None:
     assert set(KEY.jwk()) == {"kty", "crv", "x", "y", "use", "alg", "kid"}
     assert (KEY.jwk()["use"], KEY.jwk()["alg"]) == ("sig", "ES256")
 
 
 def test_a_stored_key_comes_back_and_its_private_half_is_sealed() -> None:
-    stored = KEY.to_stored(SEALER)
+    stored = KEY.to_stored(SEALER, signs_from=7.0)
     assert b"PRIVATE" not in stored.sealed_private
     assert b"BEGIN PUBLIC KEY" in stored.public_pem
     assert load_pem_public_key(stored.public_pem) == KEY.public
-    assert (stored.state, stored.created_at, stored.kid) == ("active", 5.0, KEY.kid)
+    assert (stored.created_at, stored.signs_from, stored.kid) == (5.0, 7.0, KEY.kid)
     again = SigningKey.from_stored(stored, SEALER)
     assert again.jwk() == KEY.jwk()
     assert (
@@ -93,15 +97,15 @@ def test_a_stored_key_comes_back_and_its_private_half_is_sealed() -> None:
 
 
 def test_a_public_key_that_somebody_wrote_into_the_row_is_not_believed() -> None:
-    theirs = SigningKey.generate(created_at=5.0).to_stored(SEALER)
-    row = replace(KEY.to_stored(SEALER), public_pem=theirs.public_pem)
+    theirs = SigningKey.generate(created_at=5.0).to_stored(SEALER, signs_from=7.0)
+    row = replace(KEY.to_stored(SEALER, signs_from=7.0), public_pem=theirs.public_pem)
     assert SigningKey.from_stored(row, SEALER).public == KEY.public
 
 
 def test_a_sealed_key_under_another_id_is_refused() -> None:
     other = SigningKey.generate(created_at=5.0)
     with pytest.raises(SealBroken, match=other.kid):
-        SigningKey.from_stored(replace(KEY.to_stored(SEALER), kid=other.kid), SEALER)
+        SigningKey.from_stored(replace(KEY.to_stored(SEALER, signs_from=7.0), kid=other.kid), SEALER)
 
 
 @pytest.mark.parametrize(
@@ -120,12 +124,12 @@ def test_a_sealed_key_under_another_id_is_refused() -> None:
 def test_a_sealed_value_that_is_not_this_key_is_refused(content: bytes) -> None:
     sealed = SEALER.seal(content, context=f"signing-key:{KEY.kid}")
     with pytest.raises(SealBroken):
-        SigningKey.from_stored(replace(KEY.to_stored(SEALER), sealed_private=sealed), SEALER)
+        SigningKey.from_stored(replace(KEY.to_stored(SEALER, signs_from=7.0), sealed_private=sealed), SEALER)
 
 
 def test_a_key_shows_no_secret() -> None:
     secret = KEY.private.private_numbers().private_value
-    shown = repr(KEY) + repr(KEY.to_stored(SEALER))
+    shown = repr(KEY) + repr(KEY.to_stored(SEALER, signs_from=7.0))
     assert str(secret) not in shown
     assert "PRIVATE" not in shown
     assert json.dumps(KEY.jwk())

@@ -8,7 +8,7 @@ import pytest
 
 from gateway.assembly import StartRefused, open_stores
 from gateway.cli import demo
-from gateway.demo.upstream import HOST, PORT
+from gateway.demo.upstream import HOST
 from gateway.operations import create_user, list_users, operator_at_the_command_line
 from gateway.settings import Settings, load_settings
 
@@ -58,16 +58,15 @@ def test_files_in_the_current_folder_count_before_those_of_the_demo(
     assert demo._found(Path("policies.yaml")) == Path("policies.yaml")
 
 
-def test_the_service_takes_another_port_when_its_own_is_taken() -> None:
-    usual = f"{HOST}:{PORT}"
-    try:
-        taken = socket.create_server((HOST, PORT))
-    except OSError:
-        taken = socket.socket()
-    with taken, demo._service() as address:
-        host, _, port = address.partition(":")
-        assert address != usual
-        socket.create_connection((host, int(port)), 5).close()
+def test_the_service_takes_another_port_when_its_own_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Not the usual one: another test may hold it now and not a moment later.
+    with socket.create_server((HOST, 0)) as taken:
+        usual = taken.getsockname()[1]
+        monkeypatch.setattr(demo, "PORT", usual)
+        with demo._service() as address:
+            host, _, port = address.partition(":")
+            assert int(port) != usual
+            socket.create_connection((host, int(port)), 5).close()
 
 
 def test_the_guide_can_be_pasted_wherever_the_gateway_listens(tmp_path: Path) -> None:

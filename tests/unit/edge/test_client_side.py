@@ -46,7 +46,11 @@ class Wire(BaseProtocol):
         self.written = Written()
         self.transport = self.written
         self.ends = False
+        self.ends_answer = False
         self.interim = 0
+
+    def cut(self) -> None:
+        self.written.abort()
 
     def note_interim(self) -> None:
         self.interim += 1
@@ -93,6 +97,7 @@ async def test_for_http_1_0_it_ends_with_the_connection() -> None:
     text = respond(client, Framing.CHUNKED, b"abc")
     assert text == b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nabc"
     assert not client.side.keep_alive
+    assert client.wire.ends_answer
 
 
 async def test_http_1_0_is_told_that_its_connection_stays() -> None:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from support.heads import HEAD
 from support.tunnels import End, end, frame, reset
 
-from gateway.edge.connection import READ_AHEAD, Incoming
+from gateway.edge.connection import READ_AHEAD, Connection, Incoming
 from gateway.edge.listener import Listener
 from gateway.edge.upgraded import take_over
 from gateway.model import Fields, wants_websocket, websocket_flaw
@@ -224,5 +224,6 @@ def test_whatever_is_let_through_the_parser_keeps_the_bytes_behind(
 async def test_a_client_that_has_left_cannot_be_taken_over(settings: Settings) -> None:
     async with served(settings) as one:
         connection = one.listener()
+        assert isinstance(connection, Connection)
         with pytest.raises(ClientLeft):
             take_over(connection)

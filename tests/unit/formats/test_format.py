@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.records import completion, decision, event, record, refusal
 
-from gateway.cli.main import ExportFormat
+from gateway.cli.words_audit import ExportFormat
 from gateway.formats import FORMATS, Format
 from gateway.model import EventKind
 

@@ -10,7 +10,7 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from unit.crypto.rows import START
-from unit.identity.world import AUDIENCE, ISSUER, claims_of, signed
+from unit.identity.world import AUDIENCE, ISSUER, LONGEST, claims_of, client_claims_of, signed
 
 from gateway.crypto import SigningKey, encode_base64url
 from gateway.identity.access_token import AccessClaims, TokenRefused, read_access_token
@@ -23,7 +23,7 @@ ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 
 def read(token: str, now: float = START) -> AccessClaims:
     keys = {KEY.kid: KEY.public, OTHER.kid: OTHER.public}
-    return read_access_token(token, keys=keys, issuer=ISSUER, audience=AUDIENCE, now=now)
+    return read_access_token(token, keys=keys, issuer=ISSUER, audience=AUDIENCE, now=now, longest=LONGEST)
 
 
 def refusal(token: str, now: float = START) -> str:
@@ -38,6 +38,10 @@ def good(**changes: object) -> str:
     return KEY.sign(claims_of(**changes), typ="at+jwt")
 
 
+def of_a_client(**changes: object) -> str:
+    return KEY.sign(client_claims_of(**changes), typ="at+jwt")
+
+
 def test_a_good_token_says_everything() -> None:
     claims = read(good())
     assert claims.subject == "usr_1"
@@ -45,8 +49,38 @@ def test_a_good_token_says_everything() -> None:
     assert claims.session == "ses_1"
     assert (claims.generation, claims.epoch) == (0, 3)
     assert claims.roles == {"customer", "support"}
+    assert claims.scope == {"orders:read"}
+    assert (claims.client_id, claims.id, claims.kid) == ("gateway", "jti_1", KEY.kid)
+    assert claims.mfa_at is None
     assert claims.expires == int(START) + 600
     assert claims.all == claims_of()
+
+
+def test_when_a_second_factor_was_proved_is_read() -> None:
+    assert read(good(amr=["otp", "pwd"], mfa_time=int(START) - 60)).mfa_at == START - 60
+
+
+def test_a_good_token_of_a_client_has_no_session() -> None:
+    claims = read(of_a_client())
+    assert (claims.subject, claims.client_id, claims.name) == ("cli_1", "cli_1", "billing")
+    assert (claims.session, claims.generation, claims.epoch, claims.mfa_at) == (None, 0, 3, None)
+
+
+@pytest.mark.parametrize(
+    "claim", [{"sid": "ses_1"}, {"rg": 0}, {"auth_time": 1}, {"amr": ["pwd"]}, {"mfa_time": 1}], ids=str
+)
+def test_a_client_has_no_claims_about_a_user(claim: dict[str, object]) -> None:
+    assert refusal(of_a_client(**claim)) == "sub is a client, and there are claims about a user"
+
+
+@pytest.mark.parametrize("client_id", ["gateway", "cli_2", "CLI_1"])
+def test_a_client_acts_for_itself_alone(client_id: str) -> None:
+    assert refusal(of_a_client(client_id=client_id)) == "sub is a client, and client_id another one"
+
+
+@pytest.mark.parametrize("claim", ["client_id", "name", "jti", "ep", "roles", "scope"])
+def test_a_token_of_a_client_needs_its_claims(claim: str) -> None:
+    assert claim in refusal(of_a_client(**{claim: None}))
 
 
 def test_what_it_says_cannot_be_changed() -> None:
@@ -300,7 +334,7 @@ ODD_NUMBERS: list[object] = [
 
 
 @pytest.mark.parametrize("value", ODD_NUMBERS)
-@pytest.mark.parametrize("claim", ["exp", "iat", "rg", "ep"])
+@pytest.mark.parametrize("claim", ["exp", "iat", "rg", "ep", "auth_time"])
 def test_numbers_must_be_whole_and_there(claim: str, value: object) -> None:
     assert claim in refusal(good(**{claim: value}))
 
@@ -338,9 +372,22 @@ def test_names_must_be_strings_and_there(claim: str, value: object) -> None:
     assert refusal(signed(KEY, HEADER, claims_of(**{claim: value})))
 
 
-@pytest.mark.parametrize("sub", ["cli_1", "key_1", "usr", "USR_1", " usr_1", "https://login.example|usr_1"])
-def test_only_users_have_tokens_of_this_kind(sub: str) -> None:
-    assert refusal(good(sub=sub)) == "sub is not a user"
+@pytest.mark.parametrize("sub", ["key_1", "usr", "USR_1", " usr_1", " cli_1", "https://login.example|usr_1"])
+def test_only_users_and_clients_have_tokens_of_this_kind(sub: str) -> None:
+    assert refusal(good(sub=sub)) == "sub is neither a user nor a client"
+
+
+def test_a_token_of_a_user_is_none_of_a_client() -> None:
+    assert refusal(good(sub="cli_1")) == "sub is a client, and client_id another one"
+
+
+def test_a_token_that_would_outlive_what_is_known_of_revocations_is_refused() -> None:
+    assert read(good(exp=int(START + LONGEST))).subject
+    assert (
+        refusal(good(exp=int(START + LONGEST) + 1)) == "it lives for longer than revocations are remembered"
+    )
+    late = good(iat=int(START) - 7200, exp=int(START) + 1)
+    assert refusal(late) == "it lives for longer than revocations are remembered"
 
 
 @pytest.mark.parametrize(
@@ -354,9 +401,29 @@ def test_no_roles_are_roles_too() -> None:
     assert read(good(roles=[])).roles == frozenset()
 
 
-@pytest.mark.parametrize("scope", [["orders:read"], 1, True, {}])
+@pytest.mark.parametrize("amr", [None, "pwd", [], [1], {"pwd": 1}, [["pwd"]]])
+def test_how_a_user_proved_to_be_that_user_must_be_said(amr: object) -> None:
+    assert "amr" in refusal(good(amr=amr))
+
+
+@pytest.mark.parametrize("value", ODD_NUMBERS[1:])
+def test_when_a_second_factor_was_proved_must_be_whole(value: object) -> None:
+    assert "mfa_time" in refusal(good(mfa_time=value))
+
+
+@pytest.mark.parametrize("scope", [None, ["orders:read"], 1, True, {}])
 def test_scope_must_be_a_string(scope: object) -> None:
-    assert refusal(good(scope=scope)) == "scope is not a string"
+    assert refusal(good(scope=scope)) == "scope is missing or not a string"
+
+
+@pytest.mark.parametrize("scope", [" ", " a", "a ", "a  b"])
+def test_a_scope_is_never_the_empty_string(scope: str) -> None:
+    assert refusal(good(scope=scope)) == "scope has more spaces than scopes need"
+
+
+def test_scopes_are_whole_words() -> None:
+    assert read(good(scope="")).scope == frozenset()
+    assert read(good(scope="orders:read orders:readall")).scope == {"orders:read", "orders:readall"}
 
 
 SPELLINGS: dict[str, Callable[[str], str]] = {
@@ -416,13 +483,24 @@ def test_the_mirrored_signature_gives_the_same_claims() -> None:
     assert read(f"{body}.{encode_base64url(mirrored)}") == read(token)
 
 
-def test_a_token_of_more_than_8_kib_is_not_even_decoded() -> None:
-    long = good(name="n" * 7000)
-    assert len(long) > 8192
+def test_a_token_of_more_than_16_kib_is_not_even_decoded() -> None:
+    long = good(name="n" * 12_000)
+    assert len(long) > 16_384
     assert refusal(long) == "the token is too long"
-    assert read(good(name="n" * 5000)).subject
+
+
+def test_somebody_who_may_do_everything_in_a_large_house_has_a_token_that_is_read() -> None:
+    scopes = [f"department-{number}:write" for number in range(500)]
+    assert read(good(scope=" ".join(scopes))).scope == frozenset(scopes)
 
 
 def test_a_token_signed_by_a_key_that_is_gone_is_refused() -> None:
     with pytest.raises(TokenRefused, match="kid"):
-        read_access_token(good(), keys={OTHER.kid: OTHER.public}, issuer=ISSUER, audience=AUDIENCE, now=START)
+        read_access_token(
+            good(),
+            keys={OTHER.kid: OTHER.public},
+            issuer=ISSUER,
+            audience=AUDIENCE,
+            now=START,
+            longest=LONGEST,
+        )

@@ -6,10 +6,20 @@ import pytest
 from unit.crypto.rows import START, StandingClock
 from unit.identity.world import KeyTable, KnownRevocations, head_with
 
-from gateway.identity import ABSENT, Answer, ApiKeyAuthenticator, IssuedKey, Rejected, issue_api_key
+from gateway.identity import (
+    ABSENT,
+    Answer,
+    ApiKeyAuthenticator,
+    IssuedKey,
+    KeyUses,
+    Rejected,
+    issue_api_key,
+)
 from gateway.identity.api_key import LOOKUPS_AT_ONCE
 from gateway.model import Principal, PrincipalKind, RequestHead
-from gateway.ports import ApiKey, StoreUnavailable
+from gateway.ports import ApiKey, KeySecret, StoreUnavailable
+
+OTHER_SECRET = (KeySecret(hash=b"\x00" * 32),)
 
 
 class Desk:
@@ -19,10 +29,19 @@ class Desk:
         self.table = table or KeyTable()
         self.clock = StandingClock()
         self.revocations = KnownRevocations()
+        self.uses = KeyUses(self.table)
         self.issued = self.issue()
         self.head = asking(self.issued.text)
-        self.authenticator = ApiKeyAuthenticator(
-            "keys", header="x-api-key", store=self.table, revocations=self.revocations, clock=self.clock
+        self.authenticator = self.another("x-api-key")
+
+    def another(self, header: str) -> ApiKeyAuthenticator:
+        return ApiKeyAuthenticator(
+            "keys",
+            header=header,
+            store=self.table,
+            uses=self.uses,
+            revocations=self.revocations,
+            clock=self.clock,
         )
 
     def issue(self, **changes: object) -> IssuedKey:
@@ -34,7 +53,7 @@ class Desk:
             owner_name="anna",
             owner_roles=frozenset({"customer"}),
             owner_active=True,
-            secret_hash=issued.secret_hash,
+            secrets=(KeySecret(hash=issued.secret_hash),),
             scopes=frozenset({"orders:read"}),
             created_at=START,
             expires_at=None,
@@ -86,9 +105,7 @@ async def test_only_its_own_field_is_read() -> None:
 
 async def test_the_field_may_be_named_in_any_case() -> None:
     desk = Desk()
-    other = ApiKeyAuthenticator(
-        "keys", header="X-Service-Key", store=desk.table, revocations=desk.revocations, clock=desk.clock
-    )
+    other = desk.another("X-Service-Key")
     assert isinstance(
         await other.identify(head_with((b"x-SERVICE-key", desk.issued.text.encode()))), Principal
     )
@@ -177,7 +194,7 @@ async def test_the_store_is_asked_at_most_once_a_second() -> None:
     [
         ({"revoked_at": START}, "is revoked"),
         ({"owner_active": False}, "is disabled"),
-        ({"secret_hash": b"\x00" * 32}, "is wrong"),
+        ({"secrets": OTHER_SECRET}, "is wrong"),
     ],
 )
 async def test_a_change_is_seen_at_once_when_announced_and_else_within_a_second(
@@ -222,7 +239,7 @@ async def test_a_known_key_still_expires() -> None:
 
 @pytest.mark.parametrize(
     ("changes", "is_proved"),
-    [({"revoked_at": START}, True), ({"owner_active": False}, True), ({"secret_hash": b"\x00" * 32}, False)],
+    [({"revoked_at": START}, True), ({"owner_active": False}, True), ({"secrets": OTHER_SECRET}, False)],
 )
 async def test_whose_a_bad_key_is_counts_only_when_it_is_that_key(
     changes: dict[str, object], is_proved: bool
@@ -373,3 +390,70 @@ async def test_a_revoked_key_is_rejected_when_it_is_reconsidered(
     desk.table.rows.clear()
     desk.revocations.key_changes += 1
     assert why(await desk.authenticator.reconsider(principal)) == "no such key"
+
+
+async def test_both_secrets_are_good_while_a_rotation_overlaps() -> None:
+    desk = Desk()
+    newer = issue_api_key(instead_of=desk.issued.id)
+    old = KeySecret(hash=desk.issued.secret_hash, expires_at=START + 60)
+    desk.change(secrets=(KeySecret(hash=newer.secret_hash), old))
+    first, second = await desk.ask(), await desk.ask(newer.text)
+    assert isinstance(first, Principal)
+    assert isinstance(second, Principal)
+    assert (first.id, first.roles) == (second.id, second.roles)
+    assert await desk.authenticator.reconsider(first) == first
+    desk.clock.time += 60
+    assert why(await desk.authenticator.reconsider(first)) == why(await desk.ask())
+    assert await desk.authenticator.reconsider(second) == second
+    answer = await desk.ask()
+    assert why(answer) == f"this secret of {desk.issued.id} was replaced and has ended"
+    # Whoever sends it has been its holder.
+    assert isinstance(answer, Rejected)
+    assert answer.subject == "usr_1"
+    assert isinstance(await desk.ask(newer.text), Principal)
+
+
+@pytest.mark.parametrize(
+    ("client", "is_good"),
+    [
+        ("203.0.113.7", True),
+        ("203.0.114.7", False),
+        ("::ffff:203.0.113.7", True),
+        ("2001:db8:10::1", True),
+        ("2001:db8:11::1", False),
+        ("", False),
+        ("unknown", False),
+    ],
+)
+async def test_a_key_is_good_only_in_its_networks(client: str, is_good: bool) -> None:
+    desk = Desk()
+    desk.change(networks=("203.0.113.0/24", "2001:db8:10::/48"))
+    answer = await desk.authenticator.identify(replace(desk.head, client=client))
+    if is_good:
+        assert isinstance(answer, Principal)
+        return
+    assert why(answer) == f"{desk.issued.id} may not be used from this address"
+    await desk.uses.flush()
+    assert desk.table.used == []
+
+
+async def test_a_wrong_secret_is_told_nothing_of_networks() -> None:
+    desk = Desk()
+    desk.change(networks=("203.0.113.0/24",), secrets=OTHER_SECRET)
+    assert why(await desk.ask()) == f"the secret of {desk.issued.id} is wrong"
+
+
+async def test_only_a_good_use_is_noted() -> None:
+    desk = Desk()
+    await desk.ask()
+    desk.clock.time += 0.5
+    await desk.ask()
+    await desk.uses.flush()
+    assert desk.table.used == [{desk.issued.id: START + 0.5}]
+    await desk.ask(issue_api_key().text)
+    await desk.ask(_with_id(issue_api_key().text, desk.issued))
+    desk.change(revoked_at=START)
+    desk.revocations.key_changes += 1
+    await desk.ask()
+    await desk.uses.flush()
+    assert len(desk.table.used) == 1

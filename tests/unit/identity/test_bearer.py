@@ -1,6 +1,7 @@
 import pytest
 
-from gateway.identity import ABSENT, Rejected, read_bearer
+from gateway.identity import ABSENT, Rejected
+from gateway.identity.bearer import Presented, read_token
 from gateway.model import Fields
 
 
@@ -10,11 +11,17 @@ def fields(*values: bytes) -> Fields:
 
 @pytest.mark.parametrize("scheme", [b"Bearer", b"bearer", b"BEARER", b"bEaReR"])
 def test_the_scheme_may_be_in_any_case(scheme: bytes) -> None:
-    assert read_bearer(fields(scheme + b" abc.DEF-_~+/9==")) == "abc.DEF-_~+/9=="
+    found = read_token(fields(scheme + b" abc.DEF-_~+/9=="))
+    assert found == Presented("abc.DEF-_~+/9==", with_proof=False)
+
+
+@pytest.mark.parametrize("scheme", [b"DPoP", b"dpop", b"DPOP"])
+def test_a_token_that_comes_with_a_proof_says_so(scheme: bytes) -> None:
+    assert read_token(fields(scheme + b" abc.DEF")) == Presented("abc.DEF", with_proof=True)
 
 
 def test_without_the_field_there_is_no_token() -> None:
-    assert read_bearer(Fields([(b"Cookie", b"token=abc"), (b"X-Authorization", b"Bearer abc")])) is ABSENT
+    assert read_token(Fields([(b"Cookie", b"token=abc"), (b"X-Authorization", b"Bearer abc")])) is ABSENT
 
 
 @pytest.mark.parametrize(
@@ -22,7 +29,7 @@ def test_without_the_field_there_is_no_token() -> None:
     [
         b"Basic dXNlcjpwYXNz",
         b"Digest username=x",
-        b"DPoP abc",
+        b"DPoPabc",
         b"Bearerabc",
         b"Bearers abc",
         b"Bearer-x abc",
@@ -32,7 +39,7 @@ def test_without_the_field_there_is_no_token() -> None:
     ],
 )
 def test_other_schemes_are_somebody_elses(value: bytes) -> None:
-    assert read_bearer(fields(value)) is ABSENT
+    assert read_token(fields(value)) is ABSENT
 
 
 @pytest.mark.parametrize(
@@ -60,10 +67,15 @@ def test_other_schemes_are_somebody_elses(value: bytes) -> None:
         b"Bearer=abc",
         b" Bearer abc",
         b"\tBearer abc",
+        b"DPoP",
+        b"DPoP  abc",
+        b"DPoP abc, Bearer def",
+        b"DPoP Bearer abc",
+        b" dpop abc",
     ],
 )
-def test_a_bearer_credential_of_the_wrong_form_is_rejected(value: bytes) -> None:
-    answer = read_bearer(fields(value))
+def test_a_credential_of_the_wrong_form_is_rejected(value: bytes) -> None:
+    answer = read_token(fields(value))
     assert isinstance(answer, Rejected)
     assert not answer.malformed
     assert "abc" not in answer.diagnosis
@@ -79,12 +91,12 @@ def test_a_bearer_credential_of_the_wrong_form_is_rejected(value: bytes) -> None
     ],
 )
 def test_a_repeated_field_is_malformed_whatever_it_holds(values: tuple[bytes, ...]) -> None:
-    answer = read_bearer(fields(*values))
+    answer = read_token(fields(*values))
     assert isinstance(answer, Rejected)
     assert answer.malformed
 
 
 def test_the_kelvin_sign_is_no_letter_of_the_scheme() -> None:
     # Its lower case is `k` to Python's text; bytes know nothing of it.
-    assert read_bearer(fields("Bearer\u212a abc".encode())) is not None
-    assert not isinstance(read_bearer(fields("\u212a abc".encode())), str)
+    assert read_token(fields("Bearer\u212a abc".encode())) is not None
+    assert not isinstance(read_token(fields("\u212a abc".encode())), Presented)

@@ -1,21 +1,23 @@
 """What an authenticator needs around it, small and in memory: clock, keys, feed, requests."""
 
 import json
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from cryptography.hazmat.primitives.asymmetric.ec import ECDSA
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from cryptography.hazmat.primitives.hashes import SHA256
-from unit.crypto.rows import START, KeyRows, StandingClock
+from unit.crypto.rows import START, KeptEvents, KeyRows, StandingClock
 
-from gateway.crypto import Keyring, MasterSecret, Sealer, SigningKey, encode_base64url
+from gateway.crypto import Keyring, MasterSecret, Proofs, Sealer, SigningKey, encode_base64url
 from gateway.identity import GatewayJwt
 from gateway.model import Fields, Framing, RequestHead
 from gateway.ports import ApiKey, StoreUnavailable
+from gateway.stores.memory import MemoryCounters
 
 ISSUER = "https://gateway.example"
 AUDIENCE = "gateway"
+LONGEST = 3600.0
 
 
 @dataclass
@@ -23,12 +25,16 @@ class KnownRevocations:
     """Revocations as a test states them."""
 
     sessions: set[str] = field(default_factory=set)
+    tokens: set[str] = field(default_factory=set)
     epochs: dict[str, int] = field(default_factory=dict)
     fresh: bool = True
     key_changes: int = 0
 
     def session_revoked(self, session_id: str) -> bool:
         return session_id in self.sessions
+
+    def token_revoked(self, jti: str) -> bool:
+        return jti in self.tokens
 
     def user_epoch(self, user_id: str) -> int:
         return self.epochs.get(user_id, 0)
@@ -44,6 +50,7 @@ class KeyTable:
     def __init__(self) -> None:
         self.rows: dict[str, ApiKey] = {}
         self.asked: list[str] = []
+        self.used: list[Mapping[str, float]] = []
         self.broken = False
 
     async def add(self, key: ApiKey, *, before_commit: Callable[[], Awaitable[None]] | None = None) -> None:
@@ -62,9 +69,26 @@ class KeyTable:
         self.rows[id] = replace(self.rows[id], revoked_at=at)
         return True
 
+    async def rotate(
+        self,
+        id: str,
+        secret_hash: bytes,
+        *,
+        at: float,
+        old_until: float,
+        before_commit: Callable[[], Awaitable[None]] | None = None,
+    ) -> ApiKey | None:
+        raise NotImplementedError
+
+    async def note_used(self, used: Mapping[str, float]) -> None:
+        if self.broken:
+            raise StoreUnavailable("the table is gone")
+        self.used.append(dict(used))
+
 
 async def open_keyring(rows: KeyRows | None = None, clock: StandingClock | None = None) -> Keyring:
-    return await Keyring.open(rows or KeyRows(), Sealer(MasterSecret(b"s" * 32)), clock or StandingClock())
+    sealer = Sealer(MasterSecret(b"s" * 32))
+    return await Keyring.open(rows or KeyRows(), sealer, clock or StandingClock(), KeptEvents())
 
 
 def claims_of(**changes: object) -> dict[str, object]:
@@ -83,9 +107,18 @@ def claims_of(**changes: object) -> dict[str, object]:
         "roles": ["customer", "support"],
         "scope": "orders:read",
         "name": "anna",
+        "auth_time": int(START),
+        "amr": ["pwd"],
         **changes,
     }
     return {name: value for name, value in claims.items() if value is not None}
+
+
+def client_claims_of(**changes: object) -> dict[str, object]:
+    """Claims of a good token of a client that acts for itself."""
+    own: dict[str, object] = {"sub": "cli_1", "client_id": "cli_1", "name": "billing"}
+    none = dict.fromkeys(("sid", "rg", "auth_time", "amr"))
+    return claims_of(**{**own, **none, **changes})
 
 
 def head_with(*lines: tuple[bytes, bytes]) -> RequestHead:
@@ -140,7 +173,9 @@ class World:
             keyring=self.keyring,
             issuer=ISSUER,
             audience=AUDIENCE,
+            longest=LONGEST,
             revocations=self.revocations,
+            proofs=Proofs(public_url=ISSUER, counters=MemoryCounters(self.clock), clock=self.clock),
             clock=self.clock,
             seen=lambda session, generation: self.seen.append((session, generation)),
         )

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from gateway.limits import charges_for, client_key
+from gateway.limits import charges_for
 from gateway.model import ANONYMOUS, Principal, PrincipalKind
 
 ALICE = Principal(
@@ -86,23 +86,3 @@ def test_a_long_value_is_counted_under_its_digest(key: Any) -> None:
     other = key("header.a", lines=((b"a", b"x" * 10_001),))
     assert len(long[1]) == len(other[1]) == 32
     assert long != other
-
-
-@pytest.mark.parametrize(
-    ("address", "counted"),
-    [
-        ("192.0.2.1", "192.0.2.1"),
-        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
-        ("2001:db8:1:2::", "2001:db8:1:2::/64"),
-        ("2001:db8:1:3::", "2001:db8:1:3::/64"),
-        ("2001:DB8:1:2:0:0:0:1", "2001:db8:1:2::/64"),
-        ("fe80::1%eth0", "fe80::/64"),
-        ("::ffff:192.0.2.1", "192.0.2.1"),
-        ("64:ff9b::192.0.2.1", "192.0.2.1"),
-        ("2002:c000:0201:5::1", "192.0.2.1"),
-        ("", ""),
-        ("not an address", "not an address"),
-    ],
-)
-def test_an_address_counts_with_those_that_one_client_can_choose_among(address: str, counted: str) -> None:
-    assert client_key(address) == counted

@@ -75,6 +75,23 @@ def test_a_line_says_what_happened_and_keeps_the_query_to_itself() -> None:
     assert "secret" not in json.dumps(line)
 
 
+def test_an_answer_of_the_gateway_itself_says_how_long_it_took() -> None:
+    reading, writing = os.pipe()
+    log = AccessLog(enabled=True, as_json=True, descriptor=writing)
+    log.start()
+    now = time.time()
+    for received in (now - 2, now + 2):
+        log.answered(
+            replace(head(), received=received), route="gateway:x", status=200, actor=None, reason=Reason.OK
+        )
+    log.stop()
+    os.close(writing)
+    with os.fdopen(reading, "rb") as pipe:
+        took = [json.loads(line)["duration_ms"] for line in pipe]
+    assert took[0] >= 2000
+    assert took[1] == 0
+
+
 def test_on_a_terminal_the_same_is_plain_text() -> None:
     text = lines(as_json=False).decode()
     assert "method=GET path=/a" in text

@@ -110,6 +110,8 @@ def test_no_label_could_name_somebody() -> None:
     labels = {label for family in FAMILIES.values() for label in family.all_labels}
     assert labels == {
         "worker",
+        "authenticator",
+        "role",
         "what",
         "route",
         "upstream",

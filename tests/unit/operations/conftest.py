@@ -1,5 +1,5 @@
 """Operations work on the same parts as the accounts do."""
 
-from unit.accounts.conftest import clock, house, secret
+from unit.accounts.conftest import clock, house, post, secret
 
-__all__ = ["clock", "house", "secret"]
+__all__ = ["clock", "house", "post", "secret"]

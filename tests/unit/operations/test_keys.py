@@ -1,13 +1,14 @@
 """What operators do with API keys."""
 
 from hashlib import sha256
+from ipaddress import ip_network
 
 import pytest
 from sqlalchemy import text
 from unit.accounts.house import House
 
 from gateway.accounts import AccountRefusal
-from gateway.model import EventKind, Reason
+from gateway.model import EventKind, Reason, timestamp
 from gateway.operations import (
     CreatedKey,
     create_key,
@@ -15,6 +16,7 @@ from gateway.operations import (
     list_keys,
     operator_at_the_command_line,
     revoke_key,
+    rotate_key,
 )
 from gateway.ports import ApiKey, AuditUnavailable, ChangeKind, User
 from gateway.stores.sql import SqlApiKeyStore, SqlChangeFeed
@@ -77,7 +79,7 @@ async def test_a_key_is_shown_once_and_only_its_hash_is_kept(
     assert made.text not in repr(made)
     stored = await keys.find(made.key.id)
     assert stored == made.key
-    assert stored.secret_hash == sha256(made.text.encode()).digest()
+    assert [secret.hash for secret in stored.secrets] == [sha256(made.text.encode()).digest()]
     assert stored.expires_at == house.clock.time + 3600
     (event,) = house.events.kept
     assert (event.kind, event.actor) == (EventKind.KEY_CREATED, OPERATOR)
@@ -85,7 +87,7 @@ async def test_a_key_is_shown_once_and_only_its_hash_is_kept(
         "key": made.key.id,
         "owner": owner.id,
         "scopes": ["orders:read"],
-        "expires_at": int(house.clock.time + 3600),
+        "expires_at": timestamp(house.clock.time + 3600),
     }
     assert (event.subject, event.personal) == (owner.id, {"name": "nightly"})
     assert made.text not in repr(house.events.kept)
@@ -186,3 +188,95 @@ async def test_a_key_that_does_not_exist_cannot_be_revoked(house: House, keys: S
     refused = await revoke(house, keys, "key_nothing")
     assert isinstance(refused, AccountRefusal)
     assert refused.reason is Reason.NOT_FOUND
+
+
+async def rotate(
+    house: House, keys: SqlApiKeyStore, id_: str, *, overlap: float = 3600.0
+) -> CreatedKey | AccountRefusal:
+    return await rotate_key(keys, house.events, house.clock, id=id_, overlap=overlap, operator=OPERATOR)
+
+
+async def test_a_key_has_the_networks_that_it_was_given(
+    house: House, keys: SqlApiKeyStore, owner: User
+) -> None:
+    made = await create_key(
+        house.users,
+        keys,
+        house.events,
+        house.clock,
+        name="nightly",
+        owner=owner.id,
+        scopes=None,
+        lifetime=None,
+        networks=(ip_network("203.0.113.0/24"), ip_network("2001:db8::1")),
+        operator=OPERATOR,
+    )
+    assert isinstance(made, CreatedKey)
+    assert made.key.networks == ("203.0.113.0/24", "2001:db8::1/128")
+    assert await keys.find(made.key.id) == made.key
+    assert house.events.kept[-1].attributes["networks"] == ["203.0.113.0/24", "2001:db8::1/128"]
+
+
+async def test_a_rotated_key_keeps_its_id_and_the_old_secret_for_a_while(
+    house: House, keys: SqlApiKeyStore, owner: User
+) -> None:
+    made = await create(house, keys, lifetime=86400.0)
+    assert isinstance(made, CreatedKey)
+    rotated = await rotate(house, keys, made.key.id)
+    assert isinstance(rotated, CreatedKey)
+    assert rotated.text != made.text
+    assert rotated.text[:21] == made.text[:21]
+    assert (rotated.key.id, rotated.key.expires_at) == (made.key.id, made.key.expires_at)
+    until = house.clock.time + 3600
+    assert [(secret.hash, secret.expires_at) for secret in rotated.key.secrets] == [
+        (sha256(rotated.text.encode()).digest(), None),
+        (sha256(made.text.encode()).digest(), until),
+    ]
+    event = house.events.kept[-1]
+    assert (event.kind, event.actor) == (EventKind.KEY_ROTATED, OPERATOR)
+    assert event.attributes == {"key": made.key.id, "owner": owner.id, "old_until": timestamp(until)}
+    assert (event.subject, event.personal) == (owner.id, {"name": "nightly"})
+    assert rotated.text not in repr(house.events.kept) + repr(rotated)
+
+
+@pytest.mark.usefixtures("owner")
+async def test_only_a_living_key_is_rotated(house: House, keys: SqlApiKeyStore) -> None:
+    made = await create(house, keys)
+    assert isinstance(made, CreatedKey)
+    await revoke(house, keys, made.key.id)
+    kept = len(house.events.kept)
+    for id_, reason in ((made.key.id, Reason.CONFLICT), ("key_nothing", Reason.NOT_FOUND)):
+        refused = await rotate(house, keys, id_)
+        assert isinstance(refused, AccountRefusal)
+        assert refused.reason is reason
+    assert len(house.events.kept) == kept
+
+
+@pytest.mark.usefixtures("owner")
+async def test_a_key_that_is_named_is_asked_for_by_its_id(house: House, keys: SqlApiKeyStore) -> None:
+    made = await create(house, keys)
+    assert isinstance(made, CreatedKey)
+    for refused in (await rotate(house, keys, "nightly"), await revoke(house, keys, "nightly")):
+        assert isinstance(refused, AccountRefusal)
+        assert refused.reason is Reason.NOT_FOUND
+        assert refused.detail == f"'nightly' is the name of {made.key.id}: use its id."
+
+
+@pytest.mark.usefixtures("owner")
+@pytest.mark.parametrize("overlap", [-1.0, 1e12, float("nan")])
+async def test_an_overlap_that_is_none_is_refused(house: House, keys: SqlApiKeyStore, overlap: float) -> None:
+    made = await create(house, keys)
+    assert isinstance(made, CreatedKey)
+    refused = await rotate(house, keys, made.key.id, overlap=overlap)
+    assert isinstance(refused, AccountRefusal)
+    assert refused.errors[0]["field"] == "overlap"
+
+
+@pytest.mark.usefixtures("owner")
+async def test_without_a_record_there_is_no_new_secret(house: House, keys: SqlApiKeyStore) -> None:
+    made = await create(house, keys)
+    assert isinstance(made, CreatedKey)
+    house.events.away = True
+    with pytest.raises(AuditUnavailable):
+        await rotate(house, keys, made.key.id)
+    assert await keys.find(made.key.id) == made.key

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 import pytest
 from unit.accounts.house import House
 
-from gateway.accounts import AccountRefusal
+from gateway.accounts import AccountRefusal, Errand, ErrandKind, Mailing
 from gateway.model import EventKind, Reason
 from gateway.operations import (
     DeletedUser,
@@ -16,6 +16,7 @@ from gateway.operations import (
     operator_at_the_command_line,
 )
 from gateway.ports import AuditUnavailable, StoreUnavailable, User
+from gateway.stores.sql import SqlMailQueue
 
 
 @dataclass
@@ -36,11 +37,16 @@ def eraser() -> Eraser:
     return Eraser()
 
 
+def mailing_of(house: House) -> Mailing:
+    return Mailing(SqlMailQueue(house.database), house.sealer, house.clock)
+
+
 async def delete(
     house: House, eraser: Eraser, name: str, *, erase: bool = False
 ) -> DeletedUser | AccountRefusal:
     return await delete_user(
         house.users,
+        mailing_of(house),
         eraser,
         house.events,
         house.clock,
@@ -117,6 +123,18 @@ async def test_what_is_erased_is_not_written_down_once_more(house: House, eraser
     assert event.attributes == {"user": user.id, "erased": True}
     assert (event.subject, event.personal) == (None, {})
     assert eraser.erased == [user.id]
+
+
+async def test_what_waits_to_be_written_to_an_erased_person_is_forgotten(
+    house: House, eraser: Eraser
+) -> None:
+    await made(house)
+    mailing = mailing_of(house)
+    for email in ("ADA@example.com", "bob@example.com"):
+        await mailing.ask(Errand(kind=ErrandKind.RESET, email=email))
+    await delete(house, eraser, "ada", erase=True)
+    left = [mailing.errand_in(kept) for kept in await mailing.queue.waiting()]
+    assert [errand and errand.email for errand in left] == ["bob@example.com"]
 
 
 async def test_a_user_that_was_deleted_before_is_erased_by_id(house: House, eraser: Eraser) -> None:

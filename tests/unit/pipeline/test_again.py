@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from support.blocking import HeldOff
 from support.heads import head_for
 
 from gateway.config import Snapshot, load_configuration
@@ -105,6 +106,7 @@ async def permit(snapshot: Snapshot, target: str, fields: Mapping[str, str] | No
     stages = Stages(
         authenticators={"gateway": Remembering(READER), "keys": Remembering(READER)},
         counters=MemoryCounters(SystemClock()),
+        blocked=HeldOff(),
     )
     decision = await chain(head, snapshot, stages)
     assert isinstance(decision, Permit), decision
@@ -169,7 +171,11 @@ async def test_an_upstream_that_takes_odd_paths_no_more_ends_it(tmp_path: Path) 
 
 async def test_who_a_caller_is_by_now_is_asked_where_it_was_identified() -> None:
     def stages(now: Principal | Rejected | Exception) -> Stages:
-        return Stages(authenticators={"gateway": Remembering(now)}, counters=MemoryCounters(SystemClock()))
+        return Stages(
+            authenticators={"gateway": Remembering(now)},
+            counters=MemoryCounters(SystemClock()),
+            blocked=HeldOff(),
+        )
 
     poorer = replace(READER, roles=frozenset())
     assert await known_now(READER, stages(poorer)) == poorer

@@ -1,9 +1,11 @@
 """The order of the steps, each asked through the enforcement point with real rooms behind it."""
 
 from dataclasses import replace
+from math import inf
 from pathlib import Path
 
 import pytest
+from support.blocking import HeldOff
 from support.heads import head_for
 
 from gateway.config import Snapshot, load_configuration
@@ -89,7 +91,9 @@ class World:
         self.tokens = Scripted("gateway", ABSENT)
         self.keys = Scripted("keys", ABSENT)
         self.stages = Stages(
-            authenticators={"gateway": self.tokens, "keys": self.keys}, counters=MemoryCounters(SystemClock())
+            authenticators={"gateway": self.tokens, "keys": self.keys},
+            counters=MemoryCounters(SystemClock()),
+            blocked=HeldOff(),
         )
 
     async def ask(
@@ -248,3 +252,30 @@ async def test_an_ipv6_network_of_64_bits_is_one_address(world: World) -> None:
 
 def test_absent_is_a_value_of_its_own() -> None:
     assert Absent() == ABSENT
+
+
+async def test_whose_address_is_blocked_gets_nothing_and_is_asked_nothing(world: World) -> None:
+    world.stages = replace(world.stages, blocked=HeldOff({"192.0.2.1": 89.5}))
+    for method, target in (("GET", "/public"), ("GET", "/a/1?q=yes"), ("GET", "/nowhere"), ("PUT", "/a/1")):
+        decision = await world.ask(method, target)
+        assert isinstance(decision, Refusal)
+        assert (decision.reason, decision.retry_after) == (Reason.ADDRESS_BLOCKED, 89.5)
+        assert decision.route is None
+    assert world.tokens.asked == world.keys.asked == 0
+    assert reason(await world.ask("GET", "/public", client="192.0.2.2")) is Reason.OK
+
+
+async def test_a_block_comes_before_every_deny_rule_and_costs_no_limit(world: World) -> None:
+    world.stages = replace(world.stages, blocked=HeldOff({"198.51.100.7": inf, "192.0.2.1": inf}))
+    decision = await world.ask("GET", "/nowhere", client="198.51.100.7")
+    assert isinstance(decision, Refusal)
+    assert (decision.reason, decision.retry_after) == (Reason.ADDRESS_BLOCKED, None)
+    for _ in range(9):
+        assert reason(await world.ask("GET", "/public")) is Reason.ADDRESS_BLOCKED
+    world.stages = replace(world.stages, blocked=HeldOff())
+    assert [reason(await world.ask("GET", "/public")) for _ in range(4)] == [
+        Reason.OK,
+        Reason.OK,
+        Reason.OK,
+        Reason.RATE_EXCEEDED,
+    ]

@@ -5,11 +5,13 @@ import json
 import uuid
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from math import inf
 from pathlib import Path
 from typing import cast
 
 import pytest
 from support.auditing import HASH_KEY, SEALER, auditor_on
+from support.blocking import HeldOff
 from support.heads import head_for
 
 from gateway.audit import decode, keyed_hash
@@ -129,7 +131,7 @@ def enforcer(snapshot: Snapshot, spool: SpoolWriter, tokens: Scripted, metrics: 
     clock = SystemClock()
     return Enforcer(
         current=Current(snapshot),
-        stages=Stages(authenticators={"gateway": tokens}, counters=MemoryCounters(clock)),
+        stages=Stages(authenticators={"gateway": tokens}, counters=MemoryCounters(clock), blocked=HeldOff()),
         auditor=auditor_on(spool, clock),
         metrics=metrics,
     )
@@ -250,7 +252,7 @@ async def test_a_connection_that_cannot_be_trusted_any_more_ends_also_when_a_sto
     clock = SystemClock()
     enforcer = Enforcer(
         current=Current(snapshot),
-        stages=Stages(authenticators={}, counters=Away(clock)),
+        stages=Stages(authenticators={}, counters=Away(clock), blocked=HeldOff()),
         auditor=auditor_on(spool, clock),
         metrics=metrics,
     )
@@ -348,7 +350,9 @@ def looking(tmp_path: Path, spool: SpoolWriter, tokens: Scripted, metrics: Metri
     return Enforcer(
         current=Current(loaded.snapshot),
         stages=Stages(
-            authenticators={"gateway": tokens, "keys": keys}, counters=MemoryCounters(SystemClock())
+            authenticators={"gateway": tokens, "keys": keys},
+            counters=MemoryCounters(SystemClock()),
+            blocked=HeldOff(),
         ),
         auditor=auditor_on(spool),
         metrics=metrics,
@@ -603,3 +607,18 @@ async def test_a_client_that_leaves_while_its_decision_is_written_is_counted_and
     assert b'"kind":"decision"' in decision
     assert b'"outcome":"client_left"' in completion
     assert counted(metrics) == {"open allow ok": 1}
+
+
+async def test_a_block_holds_for_our_own_endpoints_and_for_what_goes_on(enforcer: Enforcer) -> None:
+    permit, _ = await enforcer.decide(head("/open"))
+    assert isinstance(permit, Permit)
+    assert enforcer.refuses_now(permit) is None
+    enforcer._stages = replace(enforcer._stages, blocked=HeldOff({permit.head.client: inf}))
+    assert enforcer.refuses_now(permit) is Reason.ADDRESS_BLOCKED
+    refusal = await enforcer.admit_own(head("/gateway/v1/auth/me"), ME, [])
+    assert isinstance(refusal, Refusal)
+    assert refusal.reason is Reason.ADDRESS_BLOCKED
+    unknown = Refusal(head=head("/gateway/v1/x"), reason=Reason.NOT_FOUND)
+    refusal = await enforcer.admit_own(head("/gateway/v1/x"), unknown, [])
+    assert isinstance(refusal, Refusal)
+    assert refusal.reason is Reason.ADDRESS_BLOCKED

@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from support.blocking import HeldOff
 from support.heads import HEAD, head_for
 
 from gateway.config import Snapshot, load_configuration
@@ -122,7 +123,9 @@ class World:
 
     def forget(self) -> None:
         """Begin to count anew."""
-        self.stages = Stages(authenticators={"gateway": self.tokens}, counters=MemoryCounters(SystemClock()))
+        self.stages = Stages(
+            authenticators={"gateway": self.tokens}, counters=MemoryCounters(SystemClock()), blocked=HeldOff()
+        )
 
     async def ask(
         self,

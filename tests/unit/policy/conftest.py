@@ -9,6 +9,7 @@ from support.heads import HEAD
 
 from gateway.model import (
     ANONYMOUS,
+    ClientCertificate,
     Fields,
     Line,
     Principal,
@@ -87,6 +88,7 @@ class MakeFacts(Protocol):
         method: str = "GET",
         params: dict[str, str] | None = None,
         now: float = 1_763_978_400.0,
+        certificate: ClientCertificate | None = None,
     ) -> Facts: ...
 
 
@@ -114,8 +116,17 @@ def facts() -> MakeFacts:
         method: str = "GET",
         params: dict[str, str] | None = None,
         now: float = 1_763_978_400.0,
+        certificate: ClientCertificate | None = None,
     ) -> Facts:
-        head = replace(HEAD, fields=Fields(lines), query=query, client=client, host=host, method=method)
+        head = replace(
+            HEAD,
+            fields=Fields(lines),
+            query=query,
+            client=client,
+            host=host,
+            method=method,
+            certificate=certificate,
+        )
         return Facts(head, params or {"user_id": "usr_1", "order_id": "17"}, principal, now)
 
     return make

@@ -131,8 +131,8 @@ def test_addresses_are_compared_as_addresses(bench: Any, facts: Any, client: str
         ("claims.", "E121", None),
         ("header.x tenant", "E121", None),
         ("path.userid", "E107", "path.user_id"),
-        ("client.cert.san_uri", "E190", None),
-        ("client.cert", "E190", None),
+        ("client.cert.san_url", "E121", "client.cert.san_uri"),
+        ("client.cert", "E121", None),
     ],
 )
 def test_an_unknown_attribute_is_found_at_its_key(

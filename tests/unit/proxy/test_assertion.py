@@ -107,6 +107,16 @@ def test_it_does_not_outlive_the_credential(assertions: Assertions, signer: Sign
     assert len(signer.signed) == 2
 
 
+@pytest.mark.parametrize("left", [-29.0, -0.1, 0.2])
+def test_a_credential_that_is_taken_past_its_end_is_asserted_for_the_moment_of_reading(
+    assertions: Assertions, signer: Signer, clock: Clock, left: float
+) -> None:
+    late = permit(replace(ALICE, expires_at=clock.time + left))
+    assertions.about(late, "orders")
+    assertions.about_request(late, "orders", url="https://orders.internal/orders")
+    assert [claims["exp"] for claims, _ in signer.signed] == [1_700_000_005] * 2
+
+
 def test_a_credential_that_is_renewed_gets_the_longer_life(
     assertions: Assertions, signer: Signer, clock: Clock
 ) -> None:

@@ -184,6 +184,9 @@ def test_only_trailers_is_left_of_te(sent: list[bytes], *, arrives: bool) -> Non
         (b"Authorization", b"Bearer", False),
         (b"Authorization", b"Basic YWJj", True),
         (b"Authorization", b"Bearerish abc", True),
+        (b"Authorization", b"DPoP abc", False),
+        (b"authorization", b"dpop\tabc", False),
+        (b"Authorization", b"DPoPed abc", True),
         (b"X-Api-Key", b"k", False),
         (b"x_api_key", b"k", False),
         (b"X-Other-Key", b"k", True),
@@ -199,10 +202,13 @@ def test_credentials_stay_here_unless_they_are_somebody_elses(
 @pytest.mark.parametrize(
     ("sent", "arrives"),
     [
-        (b"__Host-gw=1", None),
-        (b"a=1; __Host-gw_device=2; b=3", b"a=1; b=3"),
-        (b"__Host-gwx=1;a=1", b"a=1"),
-        (b"a=__Host-gw", b"a=__Host-gw"),
+        (b"gateway-device=1", None),
+        (b"__Host-gateway-device=1", None),
+        (b"a=1; __Host-gateway-device=2; b=3", b"a=1; b=3"),
+        (b"a=1;gateway-device = 2;\t__Host-gateway-x=3; b=4", b"a=1; b=4"),
+        (b"__Host-gateway-console=1;a=1", b"a=1"),
+        (b"a=gateway-device", b"a=gateway-device"),
+        (b"gateway-devices=1; my-gateway-device=2", b"gateway-devices=1; my-gateway-device=2"),
         (b"a=1;b=2", b"a=1;b=2"),
     ],
 )

@@ -124,6 +124,23 @@ async def test_a_poll_learns_what_others_did() -> None:
     assert story.feed.asked == [0, 2]
 
 
+async def test_single_tokens_and_clients_are_learned_of_as_well() -> None:
+    story = Story()
+    story.feed.write(ChangeKind.TOKEN_REVOKED, "jti_1")
+    await story.known.start()
+    story.feed.write(ChangeKind.TOKEN_REVOKED, "jti_2")
+    story.feed.write(ChangeKind.CLIENT_CHANGED, "cli_1", epoch=2)
+    await story.known.poll()
+    assert all(story.known.token_revoked(jti) for jti in ("jti_1", "jti_2"))
+    assert not story.known.token_revoked("jti_3")
+    assert story.known.user_epoch("cli_1") == 2
+    assert not story.known.session_revoked("ses_1")
+    story.clock.time += KEEP + 1
+    await story.known.poll()
+    assert not story.known.token_revoked("jti_1")
+    assert story.known.user_epoch("cli_1") == 0
+
+
 async def test_a_feed_that_was_set_back_is_read_anew_and_nothing_comes_alive_again() -> None:
     story = Story()
     for number in (1, 2, 3):
@@ -280,7 +297,7 @@ async def test_what_it_shows_names_nobody() -> None:
     story = Story()
     await story.known.start()
     story.known.apply(story.feed.write(ChangeKind.SESSION_REVOKED, "ses_1"))
-    assert repr(story.known) == "FollowedRevocations(sessions=1, users=0, seq=0)"
+    assert repr(story.known) == "FollowedRevocations(ended=1, changed=0, seq=0)"
 
 
 async def test_its_silence_is_counted_from_the_last_question_that_was_answered() -> None:

@@ -2,12 +2,12 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack
 from typing import NoReturn
 
 import pytest
-from support.counting import SECOND, StandingClock, UnreliableLink, charge, counters_on, limit
+from support.counting import SECOND, StandingClock, State, UnreliableLink, charge, counters_on, limit
 from support.redis_peer import answering, serving
 from support.servers import RedisServer, empty_redis_url, redis_url
 
@@ -23,6 +23,9 @@ LONG = limit("long", 10, window_us=HOUR)
 EVEN = limit("even", 10, window_us=HOUR, algorithm=Algorithm.GCRA)
 OPEN = limit("open", 1, window_us=HOUR, on_store_error=OnStoreError.OPEN)
 CLOSED = limit("closed", 10, window_us=HOUR, on_store_error=OnStoreError.CLOSED)
+
+
+STATES: Sequence[State] = ("deaf", "slow", "down")
 
 
 @pytest.fixture
@@ -419,3 +422,30 @@ async def test_what_only_looks_like_redis_is_taken_for_a_redis_that_is_away(answ
         assert await _admitted(counters, OPEN, 20) == 20
         with pytest.raises(StoreUnavailable):
             await counters.take([charge(CLOSED)])
+
+
+async def test_what_is_given_back_while_redis_is_away_is_not_owed(keeping: RedisServer) -> None:
+    async with counters_on(keeping.url) as (counters, link):
+        assert await _admitted(counters, LONG, 2) == 2
+        await _down(keeping, link)
+        assert await _admitted(counters, LONG, 3) == 3
+        for _ in range(2):
+            await counters.give_back([charge(LONG)])
+        # Nobody has heard of this key: there is nothing to give back.
+        await counters.give_back([charge(LONG, "unheard of")])
+        assert (await counters.take([charge(LONG)])).tallies[0].remaining == 6
+        await _up(keeping, link)
+        # Of three and one that were admitted here, two were given back, and two came before.
+        assert (await counters.take([charge(LONG)])).tallies[0].remaining == 5
+
+
+async def test_giving_back_never_raises_though_nobody_answers() -> None:
+    clock = StandingClock()
+    async with counters_on(redis_url(), clock) as (counters, link):
+        assert isinstance(link, UnreliableLink)
+        await counters.take([charge(LONG, "deaf")])
+        for state in STATES:
+            link.become(state)
+            await counters.give_back([charge(LONG, "deaf")])
+        link.become("up")
+        assert counters.statistics.late_admitted == 0

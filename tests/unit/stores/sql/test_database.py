@@ -129,26 +129,31 @@ async def test_no_value_of_a_statement_gets_into_an_exception_or_a_log(
 @pytest.mark.parametrize("kind", DATABASES)
 async def test_processes_that_start_together_agree_on_the_schema(kind: str, tmp_path: Path) -> None:
     script = """
-import asyncio, sys
+import asyncio, os, sys
 from gateway.stores.sql import Database
 
-async def main():
-    database = Database.open(sys.stdin.read())
+async def main(url):
+    database = Database.open(url)
     await database.migrate()
     await database.close()
 
-asyncio.run(main())
+url, children = sys.stdin.read(), []
+for _ in range(4):
+    child = os.fork()
+    if not child:
+        asyncio.run(main(url))
+        sys.exit()
+    children.append(child)
+print([os.waitpid(child, 0)[1] for child in children])
 """
     async with database_url(kind, tmp_path, schema=False) as url:
-        processes = [
-            await asyncio.create_subprocess_exec(
-                *(sys.executable, "-c", script), stdin=subprocess.PIPE, stderr=subprocess.PIPE
-            )
-            for _ in range(4)
-        ]
-        ends = await asyncio.gather(*(process.communicate(url.encode()) for process in processes))
-        assert [errors.decode() for _, errors in ends] == [""] * 4
-        assert [process.returncode for process in processes] == [0] * 4
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-c", script),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+        assert await process.communicate(url.encode()) == (b"[0, 0, 0, 0]\n", b"")
         async with opened(url) as database:
             assert await _names(database) == []
 

@@ -18,7 +18,7 @@ from gateway.ports import StoreUnavailable, User
 from gateway.stores.sql import Database, DatabaseUnusable, SqlErasure, SqlUserStore, sqlite
 from gateway.stores.sql.engine import engine_of
 from gateway.stores.sql.tables import users
-from gateway.stores.sql.users import _columns
+from gateway.stores.sql.user_rows import columns_of
 
 INSERT = text("INSERT INTO settings VALUES (:name, :value)")
 NAMES = text("SELECT name FROM settings ORDER BY name")
@@ -136,7 +136,7 @@ async def test_of_who_is_erased_nothing_is_left_in_any_byte_of_the_files(
     ]
     for first in range(0, len(people), 10):
         async with database.write() as connection:
-            await connection.execute(insert(users), list(map(_columns, people[first : first + 10])))
+            await connection.execute(insert(users), list(map(columns_of, people[first : first + 10])))
     store = SqlUserStore(database)
     for person in people[:150]:
         assert await store.delete(person.id, at=2.0)
