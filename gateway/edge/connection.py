@@ -36,7 +36,7 @@ READ_AHEAD: Final = 64 * 1024
 _PIECE: Final = 16 * 1024
 """Bytes that are looked at at once when there may be more than one request."""
 _HEAD_END: Final = b"\r\n\r\n"
-_EMPTY_LINES: Final = re.compile(rb"(?:\r\n)*+")
+_EMPTY_LINES: Final = re.compile(rb"(?:\r\n)*")
 _LONGEST_LENGTH: Final = 18
 """Digits of a Content-Length that is not refused for its size alone."""
 _SILENT: Final = 2.0

@@ -5,7 +5,7 @@ from functools import lru_cache
 from ipaddress import AddressValueError, IPv6Address
 
 _HOST = re.compile(
-    rb"(?:(?P<name>[a-z0-9_-]+(?:\.[a-z0-9_-]+)*+)\.?|\[(?P<ipv6>[0-9a-f:.]+)\])(?::(?P<port>[0-9]{1,5}))?"
+    rb"(?:(?P<name>[a-z0-9_-]+(?:\.[a-z0-9_-]+)*)\.?|\[(?P<ipv6>[0-9a-f:.]+)\])(?::(?P<port>[0-9]{1,5}))?"
 )
 _LONGEST_NAME = 253
 """Characters of a domain name (RFC 1035 section 2.3.4)."""

@@ -58,6 +58,27 @@ def _is_task_group(call: ast.Call) -> bool:
             return False
 
 
+def test_no_regular_expression_has_a_possessive_group() -> None:
+    """Before Python 3.11.5 such a group skips what is asked inside it (python/cpython#106052)."""
+    found = [
+        f"{file}:{call.lineno}"
+        for file, tree in _sources()
+        for call in _calls(tree, "compile")
+        if call.args and isinstance(call.args[0], ast.Constant) and _has_possessive_group(call.args[0].value)
+    ]
+    assert found == []
+    assert _has_possessive_group(r"(?:/(?!b)[a-z])++")
+    assert not _has_possessive_group(rb"(?:/[a-z]++)+")
+
+
+def _has_possessive_group(pattern: object) -> bool:
+    assert isinstance(pattern, str | bytes)
+    text = pattern.encode("utf-8", "surrogatepass") if isinstance(pattern, str) else pattern
+    # Without escapes and sets, a parenthesis ends a group.
+    flat = re.sub(rb"\\.|\[\^?\]?[^]]*\]", b"x", text)
+    return re.search(rb"\)(?:[*+?]|\{[0-9,]*\})\+|\(\?>", flat) is not None
+
+
 def test_every_reason_has_a_status_and_a_title_of_its_own() -> None:
     assert set(STATUS_AND_TITLE) == set(Reason)
     titles = [title for _, title in STATUS_AND_TITLE.values()]
