@@ -20,6 +20,7 @@ from support.commands import Forked, commands
 
 START_SECONDS = 30.0
 STOP_SECONDS = 20.0
+MOST_STALLED_SECONDS = 4.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,11 +207,27 @@ def running_gateway(
 
 
 def eventually(check: "Any", *, within: float = 5.0, what: str = "") -> Any:
-    """Return the first true answer of a check, asking until the time is up."""
-    deadline = time.monotonic() + within
+    """Return the first true answer of a check, asking until the time is up.
+
+    Not counted is, up to some seconds, when something here had to wait for a processor: what must happen within a
+    second does so on a machine that has the time for it.
+    """
+    begun, stalled = time.monotonic(), _stalled()
     while True:
         answer = check()
         if answer:
             return answer
-        assert time.monotonic() < deadline, f"not within {within} s: {what or check}"
+        passed = time.monotonic() - begun
+        if passed > within:
+            allowed = within + min(_stalled() - stalled, MOST_STALLED_SECONDS)
+            assert passed < allowed, f"not within {within} s: {what or check}"
         time.sleep(0.02)
+
+
+def _stalled() -> float:
+    """Return for how many seconds something has waited for a processor by now; 0.0 where nobody counts them."""
+    try:
+        told = Path("/proc/pressure/cpu").read_text()
+    except OSError:
+        return 0.0
+    return int(told.partition("total=")[2].split()[0]) / 1e6
