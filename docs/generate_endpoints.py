@@ -1,23 +1,7 @@
 """The page of the gateway's own endpoints, for `generate.py`."""
 
-from collections.abc import Mapping
 from typing import Any
 
-from pydantic import BaseModel
-
-from gateway.accounts import (
-    EmailBody,
-    EnrolBody,
-    LoginBody,
-    LogoutBody,
-    OtpBody,
-    PasswordBody,
-    RefreshBody,
-    RegisterBody,
-    RemoveFactorBody,
-    ResetBody,
-    VerifyBody,
-)
 from gateway.edge import (
     Endpoint,
     OAuth,
@@ -44,23 +28,6 @@ where it says so. What is answered: [clients.md](../clients.md), [forward-auth.m
 | request | asks for | body | |
 |---|---|---|---|"""
 
-BODIES: Mapping[str, type[BaseModel]] = {
-    "register": RegisterBody,
-    "email.verify": VerifyBody,
-    "email.resend": EmailBody,
-    "password": PasswordBody,
-    "password.forgot": EmailBody,
-    "password.reset": ResetBody,
-    "login": LoginBody,
-    "refresh": RefreshBody,
-    "logout": LogoutBody,
-    "mfa.totp": EnrolBody,
-    "mfa.totp.confirm": OtpBody,
-    "mfa.totp.verify": OtpBody,
-    "mfa.totp.remove": RemoveFactorBody,
-    "mfa.recovery-codes": OtpBody,
-}
-"""What endpoints below `/gateway/v1/auth/` take, by their names."""
 FORMS = {
     "token": "`grant_type`, `refresh_token?`, `scope?`, `resource?`, `audience?`",
     "revoke": "`token`, `token_type_hint?`",
@@ -94,8 +61,8 @@ def _endpoint(endpoint: Endpoint, asks: str) -> str:
     name = endpoint.name.partition(".")[2]
     if endpoint.takes_form:
         body = f"form: {FORMS[name]}"
-    elif endpoint.takes_body:
-        members = BODIES[name].model_fields.items()
+    elif endpoint.body is not None:
+        members = endpoint.body.model_fields.items()
         body = ", ".join(f"`{member}{'' if field.is_required() else '?'}`" for member, field in members)
     else:
         body = ""

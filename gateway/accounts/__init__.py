@@ -2,6 +2,7 @@
 
 from gateway.accounts.access_token import AccessTokens
 from gateway.accounts.bodies import (
+    Body,
     EmailBody,
     EnrolBody,
     LoginBody,
@@ -78,6 +79,7 @@ __all__ = [
     "Accounts",
     "Attempt",
     "BlockRules",
+    "Body",
     "Client",
     "ClientProof",
     "ClientToken",

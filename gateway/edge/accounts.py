@@ -1,14 +1,16 @@
 """What the account endpoints have in common. A policy without `accounts` has none of them: 404."""
 
-import dataclasses
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Literal
+from dataclasses import asdict, replace
+from typing import Final, Literal, TypeVar
 
 from gateway.accounts import (
     Account,
     AccountRefusal,
     AccountRules,
+    Body,
     Clients,
+    Done,
     Origin,
     PublicClient,
     TokenPair,
@@ -27,27 +29,28 @@ _CHALLENGES: Mapping[Reason, str] = {
     Reason.CREDENTIALS_INVALID: 'Bearer realm="gateway"',
     Reason.MFA_REQUIRED: 'Bearer realm="gateway", error="insufficient_user_authentication"',
 }
-WithRules = Callable[[Call, AccountRules], Awaitable[Answer | Refusal]]
+NO_CONTENT: Final = Answer(status=204)
+Outcome = Answer | AccountRefusal
+B = TypeVar("B", bound=Body)
 
 
 def account_endpoint(
     method: Literal["GET", "POST", "DELETE"],
     path: str,
-    answer: WithRules,
+    answer: Callable[[Call, AccountRules], Awaitable[Outcome]],
     summary: str,
     *,
     name: str | None = None,
     needs_principal: bool = False,
-    takes_body: bool | None = None,
 ) -> Endpoint:
-    """Return the endpoint at a path below `/gateway/v1/auth/`. Left out, its name is made of the path, and
-    those with POST take a body."""
+    """Return the endpoint at a path below `/gateway/v1/auth/`. Left out, its name is made of the path."""
 
     async def with_rules(call: Call) -> Answer | Refusal:
         rules = call.snapshot.accounts
         if rules is None:
             return Refusal(head=call.head, reason=Reason.NOT_FOUND, diagnosis="the policy has no accounts")
-        return await answer(call, rules)
+        outcome = await answer(call, rules)
+        return refused(call, outcome) if isinstance(outcome, AccountRefusal) else outcome
 
     return Endpoint(
         method=method,
@@ -55,9 +58,29 @@ def account_endpoint(
         name=f"gateway:auth.{name or path.replace('/', '.')}",
         answer=with_rules,
         needs_principal=needs_principal,
-        takes_body=method == "POST" if takes_body is None else takes_body,
         summary=summary,
     )
+
+
+def body_endpoint(
+    path: str,
+    body: type[B],
+    answer: Callable[[Call, AccountRules, B], Awaitable[Outcome]],
+    summary: str,
+    *,
+    method: Literal["POST", "DELETE"] = "POST",
+    name: str | None = None,
+    needs_principal: bool = False,
+) -> Endpoint:
+    """Return the endpoint at a path below `/gateway/v1/auth/` that takes such a body, which is in order when
+    the answer is asked for."""
+
+    async def with_body(call: Call, rules: AccountRules) -> Outcome:
+        read = body.read(call.body, rules)
+        return read if isinstance(read, AccountRefusal) else await answer(call, rules, read)
+
+    endpoint = account_endpoint(method, path, with_body, summary, name=name, needs_principal=needs_principal)
+    return replace(endpoint, body=body)
 
 
 def origin_of(call: Call) -> Origin:
@@ -93,17 +116,20 @@ async def key_proved(call: Call, proofs: Proofs) -> str | AccountRefusal | None:
         )
 
 
-def account_answer(call: Call, account: Account | AccountRefusal, *, status: int) -> Answer | Refusal:
+def account_answer(account: Account | AccountRefusal, *, status: int) -> Outcome:
     """Return an account as its owner may see it."""
     if isinstance(account, AccountRefusal):
-        return refused(call, account)
-    return json_answer(status, dataclasses.asdict(account))
+        return account
+    return json_answer(status, asdict(account))
 
 
-def tokens_answer(call: Call, pair: TokenPair | AccountRefusal) -> Answer | Refusal:
+def done_answer(done: Done | AccountRefusal, answer: Answer = NO_CONTENT) -> Outcome:
+    """Return what is answered when there is nothing to show for it."""
+    return done if isinstance(done, AccountRefusal) else answer
+
+
+def tokens_answer(pair: TokenPair) -> Answer:
     """Return a pair of tokens."""
-    if isinstance(pair, AccountRefusal):
-        return refused(call, pair)
     body = {
         "access_token": pair.access_token,
         "token_type": pair.token_type,

@@ -13,16 +13,15 @@ from gateway.accounts import (
 )
 from gateway.crypto import Proofs
 from gateway.edge.accounts import (
-    account_endpoint,
+    Outcome,
+    body_endpoint,
     client_asking,
     key_proved,
     origin_of,
-    refused,
     tokens_answer,
 )
 from gateway.edge.own import Call, Endpoint
-from gateway.model import DEVICE_COOKIE, HOST_PREFIX, Fields, Line, Refusal
-from gateway.web import Answer
+from gateway.model import DEVICE_COOKIE, HOST_PREFIX, Fields, Line
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,16 +56,13 @@ def login_endpoints(login: Login, clients: Clients, proofs: Proofs, cookie: Devi
     `DPoP` field that its tokens are to be bound to a key.
     """
 
-    async def log_in(call: Call, rules: AccountRules) -> Answer | Refusal:
-        body = LoginBody.read(call.body)
-        if isinstance(body, AccountRefusal):
-            return refused(call, body)
+    async def log_in(call: Call, rules: AccountRules, body: LoginBody) -> Outcome:
         client_id = await client_asking(call, clients, rules)
         if isinstance(client_id, AccountRefusal):
-            return refused(call, client_id)
+            return client_id
         jkt = await key_proved(call, proofs)
         if isinstance(jkt, AccountRefusal):
-            return refused(call, jkt)
+            return jkt
         begun = await login.login(
             body,
             rules=rules,
@@ -77,13 +73,11 @@ def login_endpoints(login: Login, clients: Clients, proofs: Proofs, cookie: Devi
             jkt=jkt,
         )
         if isinstance(begun, AccountRefusal):
-            return refused(call, begun)
-        answer = tokens_answer(call, begun.pair)
-        if isinstance(answer, Refusal):
-            return answer
+            return begun
+        answer = tokens_answer(begun.pair)
         return replace(answer, lines=(*answer.lines, cookie.line(begun.device)))
 
-    return [account_endpoint("POST", "login", log_in, "Exchange a name and a password for tokens.")]
+    return [body_endpoint("login", LoginBody, log_in, "Exchange a name and a password for tokens.")]
 
 
 def _cookies(fields: Fields) -> Iterator[tuple[bytes, bytes]]:

@@ -15,17 +15,18 @@ from gateway.accounts import (
 )
 from gateway.crypto import Proofs
 from gateway.edge.accounts import (
+    Outcome,
     account_answer,
     account_endpoint,
+    body_endpoint,
     client_asking,
+    done_answer,
     key_proved,
     origin_of,
-    refused,
     tokens_answer,
 )
 from gateway.edge.own import Call, Endpoint
-from gateway.model import Refusal
-from gateway.web import Answer, json_answer
+from gateway.web import json_answer
 
 
 def session_endpoints(
@@ -37,16 +38,13 @@ def session_endpoints(
     bound to a key with a `DPoP` field.
     """
 
-    async def refresh(call: Call, rules: AccountRules) -> Answer | Refusal:
-        body = RefreshBody.read(call.body)
-        if isinstance(body, AccountRefusal):
-            return refused(call, body)
+    async def refresh(call: Call, rules: AccountRules, body: RefreshBody) -> Outcome:
         client_id = await client_asking(call, clients, rules)
         if isinstance(client_id, AccountRefusal):
-            return refused(call, client_id)
+            return client_id
         jkt = await key_proved(call, proofs)
         if isinstance(jkt, AccountRefusal):
-            return refused(call, jkt)
+            return jkt
         pair = await refreshing.refresh(
             body.refresh_token,
             rules=rules,
@@ -55,31 +53,30 @@ def session_endpoints(
             client_id=client_id,
             jkt=jkt,
         )
-        return tokens_answer(call, pair)
+        return pair if isinstance(pair, AccountRefusal) else tokens_answer(pair)
 
-    async def logout(call: Call, _rules: AccountRules) -> Answer | Refusal:
-        body = LogoutBody.read(call.body)
-        if isinstance(body, AccountRefusal):
-            return refused(call, body)
+    async def logout(call: Call, _rules: AccountRules, body: LogoutBody) -> Outcome:
         done = await sessions.logout(call.principal, body, origin=origin_of(call))
-        return refused(call, done) if isinstance(done, AccountRefusal) else Answer(status=204)
+        return done_answer(done)
 
-    async def me(call: Call, _rules: AccountRules) -> Answer | Refusal:
-        return account_answer(call, await sessions.me(call.principal), status=200)
+    async def me(call: Call, _rules: AccountRules) -> Outcome:
+        return account_answer(await sessions.me(call.principal), status=200)
 
-    async def listed(call: Call, rules: AccountRules) -> Answer | Refusal:
+    async def listed(call: Call, rules: AccountRules) -> Outcome:
         found = await sessions.list(call.principal, rules=rules)
         if isinstance(found, AccountRefusal):
-            return refused(call, found)
+            return found
         return json_answer(200, {"items": [_shown(session) for session in found], "next": None})
 
-    async def end(call: Call, _rules: AccountRules) -> Answer | Refusal:
+    async def end(call: Call, _rules: AccountRules) -> Outcome:
         done = await sessions.end(call.principal, call.head.segments[-1], origin=origin_of(call))
-        return refused(call, done) if isinstance(done, AccountRefusal) else Answer(status=204)
+        return done_answer(done)
 
     return [
-        account_endpoint("POST", "refresh", refresh, "Exchange a refresh token for new tokens."),
-        account_endpoint("POST", "logout", logout, "End the session, or all sessions.", needs_principal=True),
+        body_endpoint("refresh", RefreshBody, refresh, "Exchange a refresh token for new tokens."),
+        body_endpoint(
+            "logout", LogoutBody, logout, "End the session, or all sessions.", needs_principal=True
+        ),
         account_endpoint("GET", "me", me, "One's own account.", needs_principal=True),
         account_endpoint("GET", "sessions", listed, "One's own sessions.", needs_principal=True),
         account_endpoint(

@@ -6,7 +6,7 @@ Each endpoint is a plain function from a `Call` to an answer or a refusal; this 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from gateway.accounts import Form
+from gateway.accounts import Body, Form
 from gateway.config import CorsRules, Snapshot
 from gateway.edge.client_side import ClientSide
 from gateway.edge.own_body import read_form_body, read_json_body
@@ -81,8 +81,8 @@ class Endpoint:
     """As the audit record names it: `gateway:auth.login`."""
     answer: Callable[[Call], Awaitable[Answer | Known | Refusal]]
     needs_principal: bool = False
-    takes_body: bool = False
-    """Whether it takes a JSON object."""
+    body: type[Body] | None = None
+    """The JSON object that it takes; None: none."""
     takes_form: bool = False
     summary: str = ""
 
@@ -206,7 +206,7 @@ class OwnEndpoints:
         self, client: ClientSide, head: RequestHead, endpoint: Endpoint, principal: Principal
     ) -> Answer | Known | Refusal:
         call = Call(head=head, principal=principal, snapshot=self._enforcer.snapshot)
-        if endpoint.takes_body:
+        if endpoint.body is not None:
             body = await read_json_body(client, head)
             if isinstance(body, Refusal):
                 return body
@@ -239,7 +239,7 @@ def _preflight_of(endpoint: Endpoint, rules: CorsRules, asked: str) -> tuple[End
         told = preflight(Routed(call.head, route, {}), rules, asked)
         return Answer(status=PREFLIGHT_STATUS, lines=told.lines) if isinstance(told, Preflight) else told
 
-    return replace(endpoint, answer=answer, takes_body=False, takes_form=False), OwnRoute(
+    return replace(endpoint, answer=answer, body=None, takes_form=False), OwnRoute(
         route=route, needs_principal=False
     )
 

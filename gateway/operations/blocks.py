@@ -6,7 +6,7 @@ recorded inside the transaction that does it: no record, and the block holds.
 
 from collections.abc import Callable, Sequence
 
-from gateway.accounts import AccountRefusal
+from gateway.accounts import AccountRefusal, invalid
 from gateway.model import Event, EventKind, Principal, Reason, client_key
 from gateway.model.address import read_address
 from gateway.ports import Block, BlockStore, Clock, Events
@@ -43,9 +43,9 @@ async def add_block(
     if network is None:
         return _no_address(address)
     if not 0 < len(reason) <= MAX_REASON or not reason.isprintable():
-        return _invalid("reason", f"must have 1 to {MAX_REASON} printable characters")
+        return invalid("reason", f"must have 1 to {MAX_REASON} printable characters")
     if seconds is not None and not 0 < seconds <= MAX_SECONDS:
-        return _invalid("for", "must be between a moment and a hundred years")
+        return invalid("for", "must be between a moment and a hundred years")
     if spares(address.partition("/")[0]):
         detail = f"{address} is a trusted proxy (GATEWAY_TRUSTED_PROXIES): name the clients behind it."
         return AccountRefusal(reason=Reason.CONFLICT, detail=detail)
@@ -107,11 +107,7 @@ def _network(text: str) -> str | None:
 
 
 def _no_address(text: str) -> AccountRefusal:
-    return _invalid(
+    return invalid(
         "address",
         f"{text!r} is not an address; write one, as in 203.0.113.7 or 2001:db8::1 (which stands for its /64)",
     )
-
-
-def _invalid(field_name: str, message: str) -> AccountRefusal:
-    return AccountRefusal(reason=Reason.INVALID_REQUEST, errors=({"field": field_name, "message": message},))

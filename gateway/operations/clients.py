@@ -10,11 +10,8 @@ from dataclasses import dataclass, field
 
 from gateway.accounts import AccountRefusal, issue_client_secret, new_id
 from gateway.model import Event, EventKind, Principal, Reason, canonical_name, timestamp
+from gateway.operations.issued import refuse_name, refuse_overlap
 from gateway.ports import ClientSecret, ClientStore, Clock, Events, OAuthClient, Taken
-
-MAX_NAME = 64
-MAX_OVERLAP = 366 * 86400.0
-"""Seconds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,8 +35,8 @@ async def create_client(
 
     Raise `StoreUnavailable`; then there is none.
     """
-    if not 0 < len(name) <= MAX_NAME or not name.isprintable() or name != name.strip():
-        return _invalid("name", f"must have 1 to {MAX_NAME} printable characters, without blanks around them")
+    if (refusal := refuse_name(name)) is not None:
+        return refusal
     issued = issue_client_secret()
     client = OAuthClient(
         id=new_id("cli_"),
@@ -84,8 +81,8 @@ async def rotate_client(
 
     Recorded as `client.rotated`. Raise `StoreUnavailable`; then nothing has changed.
     """
-    if not 0 <= overlap <= MAX_OVERLAP:
-        return _invalid("overlap", "must be between nothing and a year")
+    if (refusal := refuse_overlap(overlap)) is not None:
+        return refusal
     found = await _find(clients, name)
     if isinstance(found, AccountRefusal):
         return found
@@ -143,7 +140,3 @@ async def _find(clients: ClientStore, name: str) -> OAuthClient | AccountRefusal
 
 def _revoked_already(name: str) -> AccountRefusal:
     return AccountRefusal(reason=Reason.CONFLICT, detail=f"The client {name!r} was revoked already.")
-
-
-def _invalid(field_name: str, message: str) -> AccountRefusal:
-    return AccountRefusal(reason=Reason.INVALID_REQUEST, errors=({"field": field_name, "message": message},))

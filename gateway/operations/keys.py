@@ -9,15 +9,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from ipaddress import IPv4Network, IPv6Network
 
-from gateway.accounts import AccountRefusal
+from gateway.accounts import AccountRefusal, invalid
 from gateway.identity import issue_api_key
-from gateway.model import Event, EventKind, Principal, Reason, canonical_name, timestamp
+from gateway.model import Event, EventKind, Principal, Reason, timestamp
+from gateway.operations.finding import find_user
+from gateway.operations.issued import refuse_name, refuse_overlap
 from gateway.ports import ApiKey, ApiKeyStore, Clock, Events, KeySecret, Taken, UserStore
 
-MAX_NAME = 64
 MAX_LIFETIME = 100 * 365 * 86400.0
-"""Seconds."""
-MAX_OVERLAP = 366 * 86400.0
 """Seconds."""
 
 
@@ -48,15 +47,13 @@ async def create_key(
     used from `networks`; none of them: from anywhere.
     Recorded as `key.created`. Raise `StoreUnavailable`; then there is no key.
     """
-    if not 0 < len(name) <= MAX_NAME or not name.isprintable() or name != name.strip():
-        return _invalid("name", f"must have 1 to {MAX_NAME} printable characters, without blanks around them")
+    if (refusal := refuse_name(name)) is not None:
+        return refusal
     if lifetime is not None and not 0 < lifetime <= MAX_LIFETIME:
-        return _invalid("expires", "must be between a moment and a hundred years")
-    user = await users.find(owner) or await users.find_by_login(canonical_name(owner))
-    if user is None:
-        return AccountRefusal(
-            reason=Reason.NOT_FOUND, detail=f"There is no user {owner!r}; `gateway users list` shows them."
-        )
+        return invalid("expires", "must be between a moment and a hundred years")
+    user = await find_user(users, owner)
+    if isinstance(user, AccountRefusal):
+        return user
     if user.disabled_at is not None:
         return AccountRefusal(reason=Reason.CONFLICT, detail=f"The user {user.username!r} is disabled.")
     issued = issue_api_key()
@@ -111,8 +108,8 @@ async def rotate_key(
 
     Recorded as `key.rotated`. Raise `StoreUnavailable`; then nothing has changed.
     """
-    if not 0 <= overlap <= MAX_OVERLAP:
-        return _invalid("overlap", "must be between nothing and a year")
+    if (refusal := refuse_overlap(overlap)) is not None:
+        return refusal
     before = await keys.find(id)
     if before is None:
         return await _unknown(keys, id)
@@ -173,10 +170,6 @@ async def _unknown(keys: ApiKeyStore, id_: str) -> AccountRefusal:
         else f"There is no key {id_!r}; `gateway keys list` shows them."
     )
     return AccountRefusal(reason=Reason.NOT_FOUND, detail=detail)
-
-
-def _invalid(field_name: str, message: str) -> AccountRefusal:
-    return AccountRefusal(reason=Reason.INVALID_REQUEST, errors=({"field": field_name, "message": message},))
 
 
 def _confinement(key: ApiKey) -> dict[str, str | int | bool | list[str]]:
