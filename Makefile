@@ -48,6 +48,7 @@ bench: $(DEV_STAMP) ## CPU per request beside nginx, HAProxy and Caddy (needs th
 	@$(BIN)/python -m bench.run $(BENCH)
 	@$(BIN)/python -m bench.trail $(TRAIL)
 	@$(BIN)/python -m bench.tokens $(TOKENS)
+	@$(BIN)/python -m bench.encryption $(ENCRYPTION)
 
 bench-check: $(RUN_STAMP) ## What a request costs, against the recorded baseline; BENCH=--record: record it
 	@$(BIN)/python -m bench.check $(BENCH)

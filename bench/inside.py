@@ -93,9 +93,14 @@ class MemoryLoop(uvloop.Loop):
         if host != _SERVICE:
             raise ConnectionRefusedError(f"{host}:{port}")
         protocol = protocol_factory()
-        wire = Wire(lambda _: self.call_soon(protocol.data_received, _ANSWER))
+        wire = Wire(self.service(protocol))
         protocol.connection_made(wire)
         return wire, protocol
+
+    def service(self, protocol: asyncio.Protocol) -> Callable[[bytes], object]:
+        """Return the service's end of a connection: what is called with the bytes that it gets. It answers
+        whatever comes, at once."""
+        return lambda _: self.call_soon(protocol.data_received, _ANSWER)
 
 
 class Client:
@@ -122,7 +127,11 @@ class Client:
 class Crowd:
     """`CONNECTIONS` clients that send one request after the other, each waiting for its answers."""
 
-    def __init__(self, gateway: Gateway, requests: Iterator[bytes], *, status: int) -> None:
+    def __init__(
+        self, gateway: Gateway, requests: Iterator[bytes], *, status: int, patient: bool = False
+    ) -> None:
+        """`patient`: answers may come in several pieces."""
+        self._patient = patient
         self._next = requests.__next__
         self._expected = b"HTTP/1.1 %d " % status
         self._left = 0
@@ -158,8 +167,34 @@ class Crowd:
             elif self._left == 0:
                 self._done.set_result(None)
 
-        client = Client(gateway, answered)
+        client = Client(gateway, whole(answered) if self._patient else answered)
         return client
+
+
+def whole(answered: Callable[[bytes], None]) -> Callable[[bytes], None]:
+    """Return what takes the pieces of answers, and calls this with each answer whose length is known."""
+    pieces: list[bytes] = []
+    left = 0
+
+    def piece(data: bytes) -> None:
+        nonlocal left
+        left = left or _length(data)
+        left -= len(data)
+        pieces.append(data)
+        if left <= 0:
+            left = 0
+            all_of_it = b"".join(pieces)
+            pieces.clear()
+            answered(all_of_it)
+
+    return piece
+
+
+def _length(beginning: bytes) -> int:
+    """Return how many bytes an answer has that begins with these, its whole head among them."""
+    head, _, _ = beginning.partition(b"\r\n\r\n")
+    _, field, value = head.lower().partition(b"\r\ncontent-length:")
+    return len(head) + 4 + int(value.partition(b"\r\n")[0]) if field else len(beginning)
 
 
 class Inside:
@@ -171,7 +206,7 @@ class Inside:
     async def ask(self, request: bytes) -> bytes:
         """Return the answer to one request. Raise `TimeoutError`."""
         answered: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
-        client = Client(self._gateway, answered.set_result)
+        client = Client(self._gateway, whole(answered.set_result))
         try:
             client.send(request)
             async with asyncio.timeout(_ANSWER_SECONDS):
@@ -180,9 +215,10 @@ class Inside:
             client.leave()
 
     @contextlib.contextmanager
-    def crowd(self, requests: Iterator[bytes], *, status: int) -> Iterator[Crowd]:
-        """Connect clients that will send requests, and expect this status."""
-        crowd = Crowd(self._gateway, requests, status=status)
+    def crowd(self, requests: Iterator[bytes], *, status: int, patient: bool = False) -> Iterator[Crowd]:
+        """Connect clients that will send requests, and expect this status. `patient`: answers may come in
+        several pieces."""
+        crowd = Crowd(self._gateway, requests, status=status, patient=patient)
         try:
             yield crowd
         finally:

@@ -3,6 +3,8 @@
 from typing import Any
 
 from gateway.edge import (
+    CRYPTO_SCOPE,
+    Crypto,
     Endpoint,
     OAuth,
     check_endpoints,
@@ -21,9 +23,11 @@ too. Everything below `/gateway/v1/auth/` is 404 where the policy has no `accoun
 rules for everything, and blocks hold here as well.
 
 *Asks for*: `user`: an access token of this gateway, as Bearer or DPoP, that a login has given; `client`: an
-OAuth client, by Basic, in the form, or `client_id=gateway`; `proxy`: an address of `GATEWAY_TRUSTED_PROXIES`.
-Members of a body that may be left out have a `?`, and unknown ones are refused; a body is JSON, or a form
-where it says so. What is answered: [clients.md](../clients.md), [forward-auth.md](../forward-auth.md).
+OAuth client, by Basic, in the form, or `client_id=gateway`; `proxy`: an address of `GATEWAY_TRUSTED_PROXIES`;
+a scope: whoever holds it, by an access token of this gateway or an API key. Members of a body that may be
+left out have a `?`, and unknown ones are refused; a body is JSON, or a form where it says so. `batch` is a
+list of at most 1000 bodies without it, of which all are answered, in order, or none. What is answered:
+[clients.md](../clients.md), [forward-auth.md](../forward-auth.md).
 
 | request | asks for | body | |
 |---|---|---|---|"""
@@ -42,6 +46,7 @@ def endpoints_page() -> str:
     oauth = OAuth(
         clients=none, granting=none, revoking=none, introspecting=none, tokens=none, proofs=none
     ).endpoints()
+    crypto = Crypto(keys=none, events=none, charge=none).endpoints()
     accounts = [
         *registration_endpoints(none, none, none),
         *login_endpoints(none, none, none, none),
@@ -52,6 +57,7 @@ def endpoints_page() -> str:
         *(_endpoint(each, "") for each in metadata_endpoints(none, (), issuer="https://api.example.com")),
         *(_endpoint(each, "user" if each.needs_principal else "") for each in accounts),
         *(_endpoint(each, "client") for each in oauth),
+        *(_endpoint(each, f"`{each.scope}`") for each in crypto),
         *(_endpoint(each, "proxy") for each in check_endpoints()),
     ]
     return "\n".join([ENDPOINTS, *rows, ""])
@@ -64,6 +70,7 @@ def _endpoint(endpoint: Endpoint, asks: str) -> str:
     elif endpoint.body is not None:
         members = endpoint.body.model_fields.items()
         body = ", ".join(f"`{member}{'' if field.is_required() else '?'}`" for member, field in members)
+        body += "; or `batch`" if endpoint.scope == CRYPTO_SCOPE else ""
     else:
         body = ""
     return f"| `{endpoint.method} {endpoint.path}` | {asks} | {body} | {endpoint.summary} |"

@@ -14,6 +14,7 @@ from gateway.accounts.bodies import (
     RemoveFactorBody,
     ResetBody,
     VerifyBody,
+    body_fault,
 )
 from gateway.accounts.client_proof import ClientProof, read_basic, read_client_proof
 from gateway.accounts.client_secret import issue_client_secret
@@ -138,6 +139,7 @@ __all__ = [
     "Sessions",
     "TokenPair",
     "VerifyBody",
+    "body_fault",
     "client_principal",
     "fault_in_email",
     "fault_in_password",

@@ -26,12 +26,19 @@ from gateway.model import Reason
 
 _CONTENT = "content"
 """Type of a mistake whose message says by itself what is wrong."""
+_MOST_ERRORS = 100
+"""Mistakes in one body that are told."""
+
+
+def body_fault(fault: str) -> PydanticCustomError:
+    """Return what a validator of a body raises: what is wrong, without the value."""
+    return PydanticCustomError(_CONTENT, "{fault}", {"fault": fault})
 
 
 def _without(fault: str | None, value: str) -> str:
     """Return a value that nothing is wrong with."""
     if fault is not None:
-        raise PydanticCustomError(_CONTENT, "{fault}", {"fault": fault})
+        raise body_fault(fault)
     return value
 
 
@@ -70,7 +77,7 @@ class Body(BaseModel):
 
     @classmethod
     def read(cls, value: Mapping[str, object], rules: AccountRules | None = None) -> Self | AccountRefusal:
-        """Return the body, or every mistake in it at once; `rules` are what a new password has to keep."""
+        """Return the body, or its mistakes, all at once; `rules` are what a new password has to keep."""
         try:
             return cls.model_validate(dict(value), context=rules)
         except ValidationError as error:
@@ -79,7 +86,7 @@ class Body(BaseModel):
                     "field": ".".join(map(str, item["loc"])),
                     "message": _message(item["type"], item.get("ctx")),
                 }
-                for item in error.errors(include_url=False, include_input=False)
+                for item in error.errors(include_url=False, include_input=False)[:_MOST_ERRORS]
             )
             return AccountRefusal(reason=Reason.INVALID_REQUEST, errors=errors)
 
@@ -175,5 +182,13 @@ def _message(kind: str, context: Mapping[str, object] | None) -> str:
             return "must be valid Unicode"
         case "bool_type":
             return "must be true or false"
+        case "list_type":
+            return "must be a list"
+        case "too_short":
+            return "must not be empty"
+        case "too_long":
+            return f"may have at most {(context or {}).get('max_length')} entries"
+        case "model_type":
+            return "must be an object"
         case _:
             return "is not valid"

@@ -65,12 +65,14 @@ class Mailing:
     async def forget(self, email: str) -> None:
         """Drop what waits to be written to an address. Raise `StoreUnavailable`."""
         for kept in await self.queue.waiting():
-            errand = self.errand_in(kept)
+            errand = await self.errand_in(kept)
             if errand is not None and canonical_name(errand.email) == canonical_name(email):
                 await self.queue.sent(kept.id)
 
-    def errand_in(self, kept: QueuedMail) -> Errand | None:
-        """Return a kept errand; None when it cannot be read: another secret, another version."""
+    async def errand_in(self, kept: QueuedMail) -> Errand | None:
+        """Return a kept errand; None when it cannot be read: another secret, another version. Raise
+        `StoreUnavailable`."""
+        await self._sealer.ready_for(kept.sealed)
         try:
             return Errand.decoded(self._sealer.open(kept.sealed, context=_context(kept.id)))
         except (SealBroken, ValueError):
@@ -110,7 +112,7 @@ class MailRound:
         return bool(claimed)
 
     async def _do(self, kept: QueuedMail) -> None:
-        queue, errand = self._mailing.queue, self._mailing.errand_in(kept)
+        queue, errand = self._mailing.queue, await self._mailing.errand_in(kept)
         if errand is None:
             _log.error("mail.unreadable", mail=kept.id, remedy="it was sealed with another master secret")
             await queue.sent(kept.id)

@@ -111,7 +111,7 @@ class OwnFactor:
         tries = await self._second_factor.reserve(f"{principal.id} {principal.session}", principal.id)
         if isinstance(tries, AccountRefusal):
             return await self._guard.missed(principal, tries, rules=rules, origin=origin)
-        step = self._second_factor.step_of(totp, otp)
+        step = await self._second_factor.step_of(totp, otp)
         if step is None:
             return await self._guard.missed(
                 principal, wrong(principal.id, "a wrong code"), rules=rules, origin=origin

@@ -2,7 +2,8 @@
 
 The keyed hash (HMAC-SHA256 with a pepper that is not in the database) brings every password to 44 bytes:
 bcrypt looks at 72 bytes at most and version 5 of the library raises beyond that, which would tell existing
-accounts from others. Without the pepper, stolen hashes cannot be tried at all.
+accounts from others. Without the pepper, stolen hashes cannot be tried at all. A stored hash names the
+generation of its pepper: `v1$` and then bcrypt's own format.
 
 The threads give way to everything else: bcrypt would otherwise take every core, and what requests wait for is
 the loop's thread. They are not the last in the queue for a core either, or a busy machine let nobody log in.
@@ -13,21 +14,23 @@ import contextlib
 import hashlib
 import hmac
 import os
+import re
 import threading
 from base64 import b64encode
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from threading import BoundedSemaphore
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 from unicodedata import normalize
 
 import bcrypt
+
+from gateway.crypto import DerivedKeys
 
 DEFAULT_COST = 12
 MAX_CHARACTERS = 1024
 _MIN_COST = 4
 _MAX_COST = 31
-_VERSION = "v1$"
 _SECONDS_AT_DEFAULT_COST = 0.25
 _QUEUED_SECONDS = 2.0
 _LONGEST_WAIT = 10.0
@@ -35,8 +38,7 @@ _LONGEST_WAIT = 10.0
 _NICER = 10
 """A tenth of what the loop's thread gets of a core that both want (sched(7))."""
 _NICEST = 19
-_SALT_AND_HASH = 53
-"""Characters after the cost in bcrypt's own format."""
+_FORM = re.compile(r"v([1-9][0-9]{0,2})\$(\$2b\$([0-9]{2})\$[./A-Za-z0-9]{53})")
 
 Answer = TypeVar("Answer")
 
@@ -58,7 +60,7 @@ class Passwords:
 
     def __init__(
         self,
-        pepper: bytes,
+        peppers: DerivedKeys,
         *,
         cost: int = DEFAULT_COST,
         threads: int | None = None,
@@ -66,7 +68,7 @@ class Passwords:
     ) -> None:
         if not _MIN_COST <= cost <= _MAX_COST:
             raise ValueError(f"bcrypt's cost is {_MIN_COST} to {_MAX_COST}, not {cost}")
-        self._pepper = pepper
+        self._peppers = peppers
         self._cost = cost
         self._longest_wait = None if unhurried else _LONGEST_WAIT
         count = threads or os.cpu_count() or 1
@@ -84,13 +86,18 @@ class Passwords:
     async def verify(self, password: str, stored: str | None) -> bool:
         """Say whether a password is the stored one; None (no account, no password, disabled) never is.
 
-        Takes the time of one hash at the configured cost in every case. Raise `HashingBusy`.
+        Takes the time of one hash at the configured cost in every case. Raise `HashingBusy`;
+        `StoreUnavailable` when it cannot be found out what pepper the stored one has.
         """
-        return await self._in_thread(lambda: self._matches(password, stored))
+        kept = None if stored is None else _Stored.parse(stored)
+        if kept is not None and kept.generation not in self._peppers:
+            await self._peppers.ready_for(kept.generation)
+        return await self._in_thread(lambda: self._matches(password, kept))
 
     def needs_rehash(self, stored: str) -> bool:
-        """Say whether a stored hash was made with another cost than today's."""
-        return _cost_of(stored) != self._cost
+        """Say whether a stored hash was made with another cost than today's, or an older pepper."""
+        kept = _Stored.parse(stored)
+        return kept is None or kept.cost != self._cost or kept.generation < self._peppers.current
 
     def check_room(self) -> None:
         """Raise `HashingBusy` when a password that came now would be refused: before anything else is done
@@ -120,27 +127,45 @@ class Passwords:
             raise HashingBusy from None
 
     def _hashed(self, password: str) -> str:
-        return _VERSION + bcrypt.hashpw(self._keyed(password), bcrypt.gensalt(self._cost)).decode("ascii")
+        generation = self._peppers.current
+        made = bcrypt.hashpw(self._keyed(password, generation), bcrypt.gensalt(self._cost))
+        return f"v{generation}${made.decode('ascii')}"
 
-    def _matches(self, password: str, stored: str | None) -> bool:
-        cost = None if stored is None else _cost_of(stored)
-        if stored is None or cost is None:
+    def _matches(self, password: str, stored: "_Stored | None") -> bool:
+        if stored is None or stored.generation not in self._peppers:
             self._spend(password, self._cost)
             return False
-        expected = stored.removeprefix(_VERSION).encode("ascii")
-        matches = hmac.compare_digest(bcrypt.hashpw(self._keyed(password), expected), expected)
+        made = bcrypt.hashpw(self._keyed(password, stored.generation), stored.hash)
         # An older, cheaper hash must not be told by its speed: 2^c + (2^c + ... + 2^(n-1)) = 2^n rounds.
-        for padding in range(cost, self._cost):
+        for padding in range(stored.cost, self._cost):
             self._spend(password, padding)
-        return matches
+        return hmac.compare_digest(made, stored.hash)
 
     def _spend(self, password: str, cost: int) -> None:
-        bcrypt.hashpw(self._keyed(password), bcrypt.gensalt(cost))
+        bcrypt.hashpw(self._keyed(password, self._peppers.current), bcrypt.gensalt(cost))
 
-    def _keyed(self, password: str) -> bytes:
+    def _keyed(self, password: str, generation: int) -> bytes:
         """Return 44 bytes that stand for the password, however it was composed (NFKC, NIST SP 800-63B)."""
         text = normalize("NFKC", password).encode("utf-8", "surrogatepass")
-        return b64encode(hmac.digest(self._pepper, text, hashlib.sha256))
+        return b64encode(hmac.digest(self._peppers[generation], text, hashlib.sha256))
+
+
+class _Stored(NamedTuple):
+    """A stored hash, read."""
+
+    generation: int
+    """Of its pepper."""
+    cost: int
+    hash: bytes
+    """In bcrypt's own format."""
+
+    @classmethod
+    def parse(cls, text: str) -> "_Stored | None":
+        """Return what was stored; None when it is none of ours."""
+        found = _FORM.fullmatch(text)
+        if found is None or not _MIN_COST <= (cost := int(found[3])) <= _MAX_COST:
+            return None
+        return cls(int(found[1]), cost, found[2].encode("ascii"))
 
 
 def _give_way() -> None:
@@ -154,14 +179,3 @@ def _give_way() -> None:
 def length_of(password: str) -> int:
     """Return the length that rules speak of: code points after NFKC."""
     return len(normalize("NFKC", password))
-
-
-def _cost_of(stored: str) -> int | None:
-    """Return the cost of a stored hash; None when it is none of ours."""
-    if not stored.startswith(_VERSION) or not stored.isascii():
-        return None
-    parts = stored.removeprefix(_VERSION).split("$")
-    if len(parts) != len(("", "2b", "12", "salt and hash")) or parts[1] != "2b" or not parts[2].isdigit():
-        return None
-    cost = int(parts[2])
-    return cost if _MIN_COST <= cost <= _MAX_COST and len(parts[3]) == _SALT_AND_HASH else None

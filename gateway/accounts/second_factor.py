@@ -102,7 +102,7 @@ class SecondFactor:
         tries = await self.reserve(counted_for, totp.user_id)
         if isinstance(tries, AccountRefusal):
             return tries
-        step = self.step_of(totp, otp)
+        step = await self.step_of(totp, otp)
         # Of two that send the same code, the store lets one through.
         if step is None or not await self._factors.use_step(totp.user_id, step):
             return wrong(totp.user_id, "a wrong or used code")
@@ -129,12 +129,13 @@ class SecondFactor:
         with contextlib.suppress(StoreUnavailable):
             await self._counters.give_back(tries)
 
-    def step_of(self, totp: Totp, otp: str) -> int | None:
-        """Return the interval whose code this is; None: it is none, or is used up."""
+    async def step_of(self, totp: Totp, otp: str) -> int | None:
+        """Return the interval whose code this is; None: none, or a used one. Raise `StoreUnavailable`."""
         # Apps show a space in the middle.
         code = otp.replace(" ", "")
         if not is_code(code):
             return None
+        await self._sealer.ready_for(totp.sealed)
         try:
             key = self._sealer.open(totp.sealed, context=key_context(totp.user_id))
         except SealBroken as fault:

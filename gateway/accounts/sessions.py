@@ -94,7 +94,7 @@ class Sessions:
         while True:
             now = self._clock.now()
             session = await self._store.find(token.session)
-            key = None if session is None else self._key_of(session)
+            key = None if session is None else await self._key_of(session)
             if session is None or key is None or not token.is_signed_with(key):
                 return Dead(diagnosis="no session issued this refresh token")
             # So that nobody can use up, or end, what is not theirs.
@@ -162,7 +162,7 @@ class Sessions:
         session = None if token is None else await self._store.find(token.session)
         if token is None or session is None:
             return None
-        key = self._key_of(session)
+        key = await self._key_of(session)
         return session if key is not None and token.is_signed_with(key) else None
 
     def seen(self, session_id: str, generation: int) -> None:
@@ -208,7 +208,8 @@ class Sessions:
         `StoreUnavailable`."""
         return list(await self._store.revoke_all(user_id, at=self._clock.now()))
 
-    def _key_of(self, session: Session) -> bytes | None:
+    async def _key_of(self, session: Session) -> bytes | None:
+        await self._sealer.ready_for(session.key)
         try:
             return self._sealer.open(session.key, context=_context(session.id))
         except SealBroken:

@@ -66,7 +66,7 @@ def open_accounts(
         spares=blocked.spares,
         taken=blocked.take,
         recorder=recorder,
-        key=stores.secret.derive("login-names"),
+        key=stores.roots.derive("login-names"),
     )
     own_password = OwnPassword(
         users=users, passwords=stores.passwords, second_factor=second_factor, guard=guard
@@ -96,7 +96,7 @@ def open_accounts(
             passwords=stores.passwords,
             second_factor=second_factor,
             guard=guard,
-            devices=Devices(stores.secret.derive("devices"), clock),
+            devices=Devices(stores.roots.keys_for("devices"), clock),
             issuing=issuing,
             recorder=recorder,
         ),

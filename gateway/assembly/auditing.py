@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Final
 
 from gateway.audit import Auditor, Deliverer, Notary, Pressure, SilentAuditor, WholeTrail
-from gateway.crypto import MasterSecret, NoteSigner, Sealer
+from gateway.crypto import NoteSigners, Roots, Sealer
 from gateway.observability import log
 from gateway.ports import AuditUnavailable, Clock, Durability
 from gateway.settings import Settings
@@ -55,7 +55,7 @@ class Auditing:
     evidence: SqlTrailEvidence
     logs: ExaminedSpool
     """The spool, to be checked."""
-    signer: NoteSigner
+    signers: NoteSigners
     notary: Notary
     hash_key: bytes
     """Of the fields that are shown as a keyed hash."""
@@ -72,19 +72,19 @@ class Auditing:
 
 
 def open_auditing(
-    settings: Settings, *, database: Database, secret: MasterSecret, sealer: Sealer, clock: Clock
+    settings: Settings, *, database: Database, roots: Roots, sealer: Sealer, clock: Clock
 ) -> Auditing:
     """Open the spool, and put together what works on it and on the database."""
     spool_dir = settings.data_dir / "spool"
     portion = min(SEGMENT_BYTES, settings.audit_spool_limit // (_PORTIONS * settings.workers))
     spool = _open_spool(spool_dir, settings.audit_durability, portion)
     pressure = Pressure(settings.audit_spool_limit)
-    hash_key, names_key = secret.derive("audit-hash"), secret.derive("audit-names")
+    hash_key, names_key = roots.derive("audit-hash"), roots.derive("audit-names")
     kind = SilentAuditor if settings.audit_durability == "off" else Auditor
     sink = SqlAuditSink(database, sealer, names_key)
     shipped = SqlAuditTrail(database, sealer, names_key)
     erasure, checkpoints = SqlErasure(database), SqlCheckpoints(database)
-    signer = NoteSigner(_NOTES, secret.derive("audit-checkpoints"))
+    signers = NoteSigners(_NOTES, roots.keys_for("audit-checkpoints"))
     if kind is SilentAuditor:
         log.warning(
             "audit.off",
@@ -104,8 +104,8 @@ def open_auditing(
         positions=SqlOutletPositions(database),
         evidence=SqlTrailEvidence(database, sealer, names_key),
         logs=ExaminedSpool(spool_dir),
-        signer=signer,
-        notary=Notary(checkpoints, signer, clock, portion=portion),
+        signers=signers,
+        notary=Notary(checkpoints, signers, clock, portion=portion),
         hash_key=hash_key,
     )
 

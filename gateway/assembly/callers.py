@@ -9,6 +9,7 @@ from typing import Final
 from gateway.accounts import Accounts
 from gateway.assembly.accounts import open_accounts
 from gateway.assembly.counting import Counting
+from gateway.assembly.encrypting import Encrypting, open_encrypting
 from gateway.assembly.mail import Mail, open_mail
 from gateway.assembly.stores import StartRefused, Stores
 from gateway.config import Snapshot
@@ -42,6 +43,7 @@ class Callers:
     keyring: Keyring
     revocations: FollowedRevocations
     blocked: FollowedBlocks
+    encrypting: Encrypting
     mail: Mail
     accounts: Accounts
     proofs: Proofs
@@ -57,11 +59,13 @@ class Callers:
         stores = self.stores
         works: dict[str, Coroutine[None, None, None]] = {
             "revocations": self.revocations.follow(),
+            "root_keys": stores.root_keys.follow(),
             "blocks": self.blocked.follow(),
             "signing_keys": self.keyring.follow(),
             "rotation": keep_signing_keys_young(
                 stores.signing_keys, stores.sealer, stores.events, stores.clock
             ),
+            **self.encrypting.works(),
             "mails": self.mail.round.run(),
             "confirmations": self.accounts.sessions.flush_confirmations(),
             "key_uses": self.key_uses.run(),
@@ -98,6 +102,8 @@ async def open_callers(stores: Stores, counted: Counting, snapshot: Snapshot) ->
         keyring = await Keyring.open(stores.signing_keys, stores.sealer, clock, stores.events)
         # Before the feed is asked: a key that is revoked at this moment would be trusted for ever.
         revocations.subscribe(ChangeKind.SIGNING_KEYS, keyring.notice)
+        revocations.subscribe(ChangeKind.ROOT_KEYS, stores.root_keys.notice)
+        encrypting = await open_encrypting(stores, revocations)
         await revocations.start()
         revocations.subscribe(ChangeKind.BLOCKS, blocked.notice)
         await blocked.start()
@@ -128,6 +134,7 @@ async def open_callers(stores: Stores, counted: Counting, snapshot: Snapshot) ->
         keyring=keyring,
         revocations=revocations,
         blocked=blocked,
+        encrypting=encrypting,
         mail=mail,
         accounts=accounts,
         proofs=needs.proofs,

@@ -53,7 +53,7 @@ async def _shared(stores: Stores, address: RedisAddress, local: MemoryCounters) 
         link,
         local,
         stores.clock,
-        key_secret=stores.secret.derive("counter-keys"),
+        key_secret=stores.roots.derive("counter-keys"),
         processes=lambda: peers.count,
     )
     try:

@@ -7,9 +7,11 @@ from gateway.assembly.accounts import own_endpoints
 from gateway.assembly.callers import Callers
 from gateway.assembly.counting import Counting
 from gateway.assembly.stores import Stores
+from gateway.audit import Redactor
 from gateway.config import Current
 from gateway.edge import (
     ClientsDoor,
+    Crypto,
     ForwardAuth,
     HeadReader,
     OwnEndpoints,
@@ -17,9 +19,10 @@ from gateway.edge import (
     check_endpoints,
     metadata_endpoints,
 )
-from gateway.observability import AccessLog, Metrics
+from gateway.identity import ApiKeyAuthenticator
+from gateway.observability import AccessLog, Metrics, hide_addresses
 from gateway.pipeline import Enforcer, Stages
-from gateway.proxy import Assertions, Forwarder
+from gateway.proxy import Assertions, Envelopes, Forwarder
 from gateway.settings import Settings
 
 
@@ -54,6 +57,7 @@ def open_serving(
     )
     vigil = Vigil(enforcer)
     access_log = _access_log(settings, worker)
+    _hide(access_log, Redactor(current.snapshot.recording.redaction, stores.audit.hash_key))
     assertions = Assertions(
         # The active key changes under a rotation, so it is asked for at each signature.
         issuer=settings.issuer,
@@ -63,11 +67,18 @@ def open_serving(
     callers.keyring.subscribe(assertions.forget)
     forwarder = Forwarder(assertions=assertions, watch=vigil)
     forwarder.follow(current.snapshot.upstreams)
-    endpoints = own_endpoints(callers.accounts, callers.tokens, callers.proofs, settings)
+    crypto = Crypto(keys=callers.encrypting.keys, events=stores.events, charge=enforcer.charge_values)
+    endpoints = [
+        *own_endpoints(callers.accounts, callers.tokens, callers.proofs, settings),
+        *crypto.endpoints(),
+        *check_endpoints(),
+    ]
+    of_policy = callers.authenticators.values()
     own = OwnEndpoints(
-        metadata_endpoints(callers.keyring.jwks, [*endpoints, *check_endpoints()], issuer=settings.issuer),
+        metadata_endpoints(callers.keyring.jwks, endpoints, issuer=settings.issuer),
         enforcer=enforcer,
         authenticators=(callers.tokens,),
+        key_authenticators=[one for one in of_policy if isinstance(one, ApiKeyAuthenticator)],
         access_log=access_log,
     )
     reader = HeadReader(settings, scheme=scheme)
@@ -75,6 +86,7 @@ def open_serving(
         reader=reader,
         enforcer=enforcer,
         forwarder=forwarder,
+        envelopes=Envelopes(callers.encrypting.keys, callers.encrypting.recipients),
         own=own,
         forward_auth=ForwardAuth(
             reader=reader, enforcer=enforcer, own=own, assertions=assertions, access_log=access_log
@@ -89,3 +101,9 @@ def open_serving(
 def _access_log(settings: Settings, worker: int | None) -> AccessLog:
     as_json = settings.log_format == "json" or (settings.log_format == "auto" and not sys.stdout.isatty())
     return AccessLog(enabled=settings.log_level in {"debug", "info"}, as_json=as_json, worker=worker)
+
+
+def _hide(access_log: AccessLog, redactor: Redactor) -> None:
+    """Have the log of this process show no more of clients than the audit trail does."""
+    access_log.hide_address = redactor.address if redactor.hides_addresses else None
+    hide_addresses(access_log.hide_address)

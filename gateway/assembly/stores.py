@@ -1,16 +1,23 @@
 """Everything that a process keeps, opened: what the gateway and the commands work on."""
 
 import contextlib
-import hmac
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from gateway.accounts import Mailing, Passwords, Registrar
 from gateway.assembly.auditing import Auditing, open_auditing
 from gateway.audit import Auditor, WholeTrail
-from gateway.crypto import MasterSecret, Sealer, SecretUnusable, load_or_create
+from gateway.crypto import (
+    MasterSecret,
+    RootKeys,
+    Roots,
+    Sealer,
+    SecretUnusable,
+    find_secret,
+    load_or_create,
+)
 from gateway.ports import Clock, StoreUnavailable, SystemClock
 from gateway.settings import Settings
 from gateway.stores.sql import (
@@ -20,12 +27,14 @@ from gateway.stores.sql import (
     SqlBlockStore,
     SqlChangeFeed,
     SqlClientStore,
+    SqlCryptoKeyStore,
     SqlFactorStore,
     SqlInviteStore,
     SqlLinkStore,
     SqlMailQueue,
     SqlRevokedTokens,
-    SqlSecretCheck,
+    SqlRootKeyStore,
+    SqlSealedValues,
     SqlSessionStore,
     SqlSigningKeyStore,
     SqlUserStore,
@@ -34,6 +43,9 @@ from gateway.workers import usable_cores
 
 if TYPE_CHECKING:
     from gateway.stores.redis import Bell, RedisAddress
+
+_SECRET: Final = "secret"  # noqa: S105 - the name of a file
+"""Where in the data directory the master secret is, unless a setting has it."""
 
 Patience = Callable[[str], Awaitable[None]]
 """Awaited between two attempts, with what is missing. Whoever has none left raises."""
@@ -53,7 +65,7 @@ class Stores:
 
     settings: Settings
     clock: Clock
-    secret: MasterSecret
+    root_keys: RootKeys
     sealer: Sealer
     database: Database
     redis: "RedisAddress | None"
@@ -67,6 +79,7 @@ class Stores:
     clients: SqlClientStore
     revoked_tokens: SqlRevokedTokens
     signing_keys: SqlSigningKeyStore
+    crypto_keys: SqlCryptoKeyStore
     changes: SqlChangeFeed
     audit: Auditing
     passwords: Passwords
@@ -75,6 +88,21 @@ class Stores:
     links: SqlLinkStore
     invites: SqlInviteStore
     mailing: Mailing
+
+    @property
+    def roots(self) -> Roots:
+        """What all keys at rest follow from."""
+        return self.root_keys.roots
+
+    @property
+    def secret_file(self) -> Path | None:
+        """Where the master secret is kept; None: a setting has it."""
+        return None if self.settings.secret is not None else self.settings.data_dir / _SECRET
+
+    @property
+    def sealed_values(self) -> SqlSealedValues:
+        """Everything in the database that is sealed with such keys."""
+        return SqlSealedValues(self.database)
 
     @property
     def events(self) -> Auditor:
@@ -105,9 +133,12 @@ async def open_stores(
             redis, bell = _redis(settings)
             database = Database.open(settings.database)
             stack.push_async_callback(database.close)
-            await _reach(database, secret, None if settings.is_embedded else patience)
-            sealer = Sealer(secret)
-            audit = open_auditing(settings, database=database, secret=secret, sealer=sealer, clock=clock)
+            root_keys = await _reach(
+                database, secret, settings, clock, None if settings.is_embedded else patience
+            )
+            roots = root_keys.roots
+            sealer = Sealer(roots)
+            audit = open_auditing(settings, database=database, roots=roots, sealer=sealer, clock=clock)
             stack.callback(audit.spool.close)
         except (SecretUnusable, DatabaseUnusable) as error:
             raise StartRefused(str(error)) from None
@@ -120,7 +151,7 @@ async def open_stores(
         users = SqlUserStore(database)
         # Processes that share a machine share its cores.
         passwords = Passwords(
-            secret.derive("password-pepper"),
+            roots.keys_for("password-pepper"),
             threads=max(1, usable_cores() // settings.workers),
             unhurried=not serves,
         )
@@ -128,7 +159,7 @@ async def open_stores(
         yield Stores(
             settings=settings,
             clock=clock,
-            secret=secret,
+            root_keys=root_keys,
             sealer=sealer,
             database=database,
             redis=redis,
@@ -141,6 +172,7 @@ async def open_stores(
             clients=SqlClientStore(database),
             revoked_tokens=SqlRevokedTokens(database),
             signing_keys=SqlSigningKeyStore(database),
+            crypto_keys=SqlCryptoKeyStore(database),
             changes=SqlChangeFeed(database),
             audit=audit,
             passwords=passwords,
@@ -151,12 +183,18 @@ async def open_stores(
         )
 
 
-async def _reach(database: Database, secret: MasterSecret, patience: Patience | None) -> None:
-    """Bring the schema up to date, and see whether the secret is the right one."""
+async def _reach(
+    database: Database, secret: MasterSecret, settings: Settings, clock: Clock, patience: Patience | None
+) -> RootKeys:
+    """Bring the schema up to date, and open the roots with the master secret. Raise `SecretUnusable`."""
+
+    def again() -> MasterSecret | None:
+        return None if settings.secret is not None else find_secret(settings.data_dir / _SECRET)
+
     while True:
         try:
             await database.migrate()
-            await _check_secret(SqlSecretCheck(database), secret)
+            return await RootKeys.open(SqlRootKeyStore(database), secret, clock, again=again)
         except DatabaseUnusable:
             # No waiting helps.
             raise
@@ -164,8 +202,6 @@ async def _reach(database: Database, secret: MasterSecret, patience: Patience | 
             if patience is None:
                 raise
             await patience(str(fault))
-        else:
-            return
 
 
 def _redis(settings: Settings) -> "tuple[RedisAddress, Bell] | tuple[None, None]":
@@ -194,7 +230,7 @@ def _make_private(directory: Path) -> None:
 def _secret(settings: Settings) -> MasterSecret:
     if settings.secret is not None:
         return MasterSecret(settings.secret.encode())
-    path = settings.data_dir / "secret"
+    path = settings.data_dir / _SECRET
     if not path.exists() and (settings.data_dir / "gateway.db").exists():
         message = (
             f"the master secret {path} is missing, and the database beside it was made with it: "
@@ -202,17 +238,3 @@ def _secret(settings: Settings) -> MasterSecret:
         )
         raise StartRefused(message)
     return load_or_create(path)
-
-
-async def _check_secret(store: SqlSecretCheck, secret: MasterSecret) -> None:
-    """Refuse to work on a database whose keys and hashes were made with another master secret."""
-    value = secret.check_value()
-    stored = await store.check_value()
-    if stored is None:
-        stored = await store.set_check_value(value)
-    if not hmac.compare_digest(stored, value):
-        message = (
-            "the master secret is not the one this database was made with; "
-            "set GATEWAY_SECRET (or GATEWAY_SECRET_FILE), or restore the file `secret` of the data directory"
-        )
-        raise StartRefused(message)

@@ -59,6 +59,7 @@ async def assemble(
         except StoreUnavailable as error:
             raise StartRefused(str(error)) from None
         callers = await open_callers(stores, counted, snapshot)
+        callers.encrypting.warn(snapshot)
         current = Current(snapshot)
         metrics = Metrics(worker=str(worker or 0))
         scheme = "http" if tls is None else "https"
@@ -92,7 +93,7 @@ async def assemble(
                 yield Gateway(
                     listener=listener,
                     door=door,
-                    readiness=_readiness(stores, counted, callers, custody, tls),
+                    readiness=_readiness(stores, counted, callers, custody, tls, current=current),
                     metrics=metrics,
                     failed=failed,
                 )
@@ -122,16 +123,24 @@ def _warn_of_certificates(settings: Settings, snapshot: Snapshot) -> None:
 
 
 def _readiness(
-    stores: Stores, counted: Counting, callers: Callers, custody: Custody, tls: ServerTls | None
+    stores: Stores,
+    counted: Counting,
+    callers: Callers,
+    custody: Custody,
+    tls: ServerTls | None,
+    *,
+    current: Current,
 ) -> Readiness:
     readiness = Readiness()
     readiness.checks["audit"] = lambda: None if stores.events.available else "the audit trail cannot record"
+    readiness.checks["secret"] = lambda: stores.root_keys.fault
     readiness.limps["shipping"] = lambda: custody.deliverer.failing
     readiness.limps["spool"] = lambda: _crowd_of(stores.audit.pressure)
     readiness.limps["outlets"] = custody.fault
     readiness.limps["database"] = callers.fault
     readiness.limps["counters"] = counted.fault
     readiness.limps["issuers"] = callers.issuers.fault
+    readiness.limps["encryption"] = lambda: callers.encrypting.fault(current.snapshot)
     readiness.limps["mail"] = lambda: callers.mail.round.failing
     if tls is not None:
         readiness.limps["tls"] = lambda: tls.fault

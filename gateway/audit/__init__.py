@@ -13,7 +13,7 @@ from gateway.audit.notary import Notary
 from gateway.audit.pressure import Level, Pressure
 from gateway.audit.record import decode, encode
 from gateway.audit.recording import Recording, Redaction
-from gateway.audit.redact import keyed_hash
+from gateway.audit.redact import Redactor, keyed_hash
 from gateway.audit.retention import Disposal
 from gateway.audit.silent import SilentAuditor
 from gateway.audit.trail import WholeTrail
@@ -35,6 +35,7 @@ __all__ = [
     "Reach",
     "Recording",
     "Redaction",
+    "Redactor",
     "SilentAuditor",
     "Unproven",
     "Verdict",

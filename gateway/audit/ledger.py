@@ -7,7 +7,7 @@ from typing import Final
 from gateway.audit.checkpoint import Statement, StatementFlaw, digest, notes_in
 from gateway.audit.findings import Findings
 from gateway.audit.marks import Marks
-from gateway.crypto import NoteBroken, NoteKey, open_note
+from gateway.crypto import NoteBroken, NoteKey, names_signer, open_note
 from gateway.ports import Checkpoint, Checkpoints
 
 _TABLE: Final = "audit_checkpoints"
@@ -30,6 +30,8 @@ class Ledger:
     """Reads the checkpoints of the database, and the copy of them at a second place."""
 
     def __init__(self, checkpoints: Checkpoints, keys: Sequence[NoteKey], findings: Findings) -> None:
+        """`keys` are those that may have signed, the oldest first: behind a newer one, an older one signs
+        nothing."""
         self.count = 0
         """Checkpoints read."""
         self.marks = Marks()
@@ -38,6 +40,8 @@ class Ledger:
         self._checkpoints = checkpoints
         self._keys = keys
         self._findings = findings
+        self._begins: dict[int, int] = {}
+        """The least number of a checkpoint that each key has signed, by its place among the keys."""
         self._number = 0
         self._digest: bytes | None = None
         self._page: dict[int, Checkpoint] = {}
@@ -105,7 +109,13 @@ class Ledger:
         self.marks.add(statement)
 
     def _open(self, note: str) -> Statement:
-        return Statement.parse(open_note(note, self._keys))
+        """Return what a note says. Raise `NoteBroken`, `StatementFlaw`."""
+        statement = Statement.parse(open_note(note, self._keys))
+        place = max(place for place, key in enumerate(self._keys) if names_signer(note, key))
+        if any(place < newer and begin < statement.number for newer, begin in self._begins.items()):
+            raise StatementFlaw("it is signed with a key that was replaced before")
+        self._begins[place] = min(statement.number, self._begins.get(place, statement.number))
+        return statement
 
     async def _kept(self, number: int) -> Checkpoint | None:
         """Return a checkpoint of the database, which is read on if it has gone on."""

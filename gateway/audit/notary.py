@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Final
 
 from gateway.audit.checkpoint import Mark, Statement, digest
-from gateway.crypto import NoteSigner
+from gateway.crypto import NoteKey, NoteSigners
 from gateway.model import timestamp
 from gateway.ports import Checkpoint, Checkpoints, Clock, Dropped, Run
 
@@ -26,16 +26,14 @@ class Notary:
     """Adds the checkpoints of one process."""
 
     def __init__(
-        self, checkpoints: Checkpoints, signer: NoteSigner, clock: Clock, *, portion: int = _PORTION
+        self, checkpoints: Checkpoints, signers: NoteSigners, clock: Clock, *, portion: int = _PORTION
     ) -> None:
         """`portion`: so many bytes of records do not wait either, for they stay in the spool as long."""
         self.signed = 0
         """Checkpoints that this process has added."""
         self.checkpoints = checkpoints
         """Those of all processes."""
-        self.key = signer.key
-        """What they are signed with."""
-        self._signer = signer
+        self._signers = signers
         self._clock = clock
         self._moved: dict[str, Mark] = {}
         """How far writers have come that are not signed for."""
@@ -43,6 +41,11 @@ class Notary:
         self._portion = portion
         # What the process before has shipped and not signed for does not wait.
         self._last = float("-inf")
+
+    @property
+    def keys(self) -> Sequence[NoteKey]:
+        """What they are signed with, the oldest first."""
+        return self._signers.keys
 
     def shipped(self, run: Run) -> None:
         """Take note of records that are in the database."""
@@ -86,6 +89,7 @@ class Notary:
 
     async def _next(self, marks: tuple[Mark, ...], dropped: tuple[Dropped, ...]) -> Checkpoint:
         newest = await self.checkpoints.newest()
+        signer = await self._signers.after(None if newest is None else newest.note)
         statement = Statement(
             number=1 if newest is None else newest.number + 1,
             time=timestamp(self._clock.now()),
@@ -93,9 +97,7 @@ class Notary:
             marks=marks,
             dropped=dropped,
         )
-        return Checkpoint(
-            number=statement.number, at=statement.time, note=self._signer.sign(statement.text())
-        )
+        return Checkpoint(number=statement.number, at=statement.time, note=signer.sign(statement.text()))
 
     async def _age(self) -> float:
         """Return how many seconds ago anybody signed, as far as clocks agree; `_IDLE` when nobody did."""

@@ -58,6 +58,11 @@ class Redactor:
         self._hides_address = self._hide.get("client.ip")
         self._hides_agent = self._hide.get("header.user-agent")
 
+    @property
+    def hides_addresses(self) -> bool:
+        """Whether the address of a client is shown otherwise than in full."""
+        return self._hides_address is not None
+
     def target(self, value: str) -> str:
         """Return a request target with the values of its query masked: `/a?token=***`; at most 2 KiB.
 

@@ -86,7 +86,7 @@ class Disposal:
     async def _old(self, expired: Sequence[Dropped], before: int) -> Sequence[Dropped]:
         """Return those of what the database calls old that the checkpoints do not call younger."""
         limit = timestamp(before * _DAY + _SLACK)
-        young = await younger(self._notary.checkpoints, self._notary.key, expired, limit=limit)
+        young = await younger(self._notary.checkpoints, self._notary.keys, expired, limit=limit)
         for writer in sorted(young):
             _log().warning("audit.records_kept", writer=writer, detail=f"signed for only after {limit}")
         return [one for one in expired if one.writer not in young]

@@ -17,7 +17,7 @@ _ID: Final = slice(len(_WRITER), len(_WRITER) + 36)
 
 
 async def younger(
-    checkpoints: Checkpoints, key: NoteKey, wanted: Sequence[Dropped], *, limit: str
+    checkpoints: Checkpoints, keys: Sequence[NoteKey], wanted: Sequence[Dropped], *, limit: str
 ) -> frozenset[str]:
     """Return those writers whose records are to be removed although the checkpoints since a time (RFC 3339)
     vouch for some of them, and those before it not for all. Raise `StoreUnavailable`.
@@ -30,7 +30,7 @@ async def younger(
     number = await _last_before(checkpoints, limit)
     doubtful: set[str] = set()
     async for checkpoint in _backwards(checkpoints, number):
-        for writer, seq in _marks(checkpoint, key, open_ends, before=limit).items():
+        for writer, seq in _marks(checkpoint, keys, open_ends, before=limit).items():
             if seq < open_ends.pop(writer):
                 doubtful.add(writer)
         if not open_ends:
@@ -40,7 +40,7 @@ async def younger(
     while doubtful and (page := await checkpoints.after(number, limit=_AT_ONCE)):
         number = page[-1].number
         for checkpoint in page:
-            late = _marks(checkpoint, key, dict.fromkeys(doubtful, 0)).keys()
+            late = _marks(checkpoint, keys, dict.fromkeys(doubtful, 0)).keys()
             found |= late
             doubtful -= late
     return frozenset(found)
@@ -72,7 +72,7 @@ async def _backwards(checkpoints: Checkpoints, number: int) -> AsyncIterator[Che
 
 
 def _marks(
-    checkpoint: Checkpoint, key: NoteKey, writers: Mapping[str, int], *, before: str = "~"
+    checkpoint: Checkpoint, keys: Sequence[NoteKey], writers: Mapping[str, int], *, before: str = "~"
 ) -> Mapping[str, int]:
     """Return how far a checkpoint vouches for some writers; nothing when it is not ours, or not from before a
     time."""
@@ -81,7 +81,7 @@ def _marks(
     if not any(line.startswith(_WRITER) and line[_ID] in writers for line in lines):
         return {}
     try:
-        statement = Statement.parse(open_note(checkpoint.note, [key]))
+        statement = Statement.parse(open_note(checkpoint.note, keys))
     except (NoteBroken, StatementFlaw):
         return {}
     if statement.time >= before:

@@ -75,5 +75,5 @@ async def _export(settings: Settings, query: AuditQuery, format: Format) -> int:
 
 async def _hash(settings: Settings, value: str) -> int:
     async with at_the_command_line(settings) as stores:
-        print(keyed_hash(stores.secret.derive("audit-hash"), value))
+        print(keyed_hash(stores.audit.hash_key, value))
     return 0

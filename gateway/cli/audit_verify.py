@@ -1,6 +1,6 @@
 """`gateway audit verify`: whether the trail is what was written, and up to where that is proved."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -35,7 +35,8 @@ def verify(
 
     `checkpoints` names a file with the checkpoints as they were kept elsewhere; when it is None, those are
     taken that `GATEWAY_AUDIT_CHECKPOINTS` has them written to, as far as they exist. `key` names one with the
-    keys that they may be signed with, one a line, when that is not the key of this installation.
+    keys that they may be signed with, one a line and the oldest first, when those are not the keys of this
+    installation.
     """
     try:
         return run_command(_show_key(settings) if show_key else _verify(settings, checkpoints, key, output))
@@ -46,7 +47,7 @@ def verify(
 
 async def _show_key(settings: Settings) -> int:
     async with at_the_command_line(settings) as stores:
-        print(stores.audit.signer.key)
+        print("\n".join(map(str, stores.audit.signers.keys)))
     return 0
 
 
@@ -54,7 +55,7 @@ async def _verify(settings: Settings, checkpoints: str | None, key: str | None, 
     async with at_the_command_line(settings) as stores:
         with ExitStack() as stack:
             try:
-                keys = [stores.audit.signer.key] if key is None else _keys(Path(key))
+                keys = stores.audit.signers.keys if key is None else _keys(Path(key))
                 copies = _copies(settings, checkpoints, stack)
                 progress = stack.enter_context(Progress("records checked", silent=True))
                 verdict = await _checked(stores, keys, copies, progress)
@@ -73,7 +74,9 @@ async def _verify(settings: Settings, checkpoints: str | None, key: str | None, 
     return 0
 
 
-async def _checked(stores: Stores, keys: list[NoteKey], copies: list[Copy], progress: Progress) -> Verdict:
+async def _checked(
+    stores: Stores, keys: Sequence[NoteKey], copies: list[Copy], progress: Progress
+) -> Verdict:
     def show(done: int, whole: int) -> None:
         progress.whole = whole
         progress.add(done - progress.count)
@@ -119,9 +122,9 @@ def _keys(path: Path) -> list[NoteKey]:
     except OSError as error:
         raise _Unreadable(f"--key: {path}: {error.strerror}") from None
     except ValueError as error:
-        raise _Unreadable(f"--key: {path}: {error}; `gateway audit verify --show-key` prints one") from None
+        raise _Unreadable(f"--key: {path}: {error}; `gateway audit verify --show-key` prints them") from None
     if not keys:
-        raise _Unreadable(f"--key: {path}: there is no key; `gateway audit verify --show-key` prints one")
+        raise _Unreadable(f"--key: {path}: there is no key; `gateway audit verify --show-key` prints them")
     return keys
 
 

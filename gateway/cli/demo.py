@@ -17,16 +17,24 @@ from pathlib import Path
 
 import gateway.demo
 from gateway.accounts import AccountRefusal
-from gateway.assembly import StartRefused, open_stores
+from gateway.assembly import StartRefused, Stores, open_stores
 from gateway.cli.serve import serve
 from gateway.demo.upstream import HOST, PORT
-from gateway.operations import create_user, list_users, operator_at_the_command_line
+from gateway.operations import (
+    create_crypto_key,
+    create_user,
+    find_crypto_key,
+    list_users,
+    operator_at_the_command_line,
+)
 from gateway.settings import Listen, Settings
 
 TARGET_VARIABLE = "DEMO_UPSTREAM"
 """What the demo's `upstreams.yaml` takes the service's address from."""
 USERS = {"alice": ("alice-only-demo", "customer"), "olivia": ("olivia-only-demo", "admin")}
 """Password and role. Everybody knows these passwords: they are in the README."""
+KEY = "reports"
+"""The encryption key that the demo's `policies.yaml` names."""
 _START_SECONDS = 20
 
 
@@ -95,6 +103,7 @@ async def _seed(settings: Settings) -> bool:
     """Make the demo's users in an empty database, and say whether they are there. A data directory that has
     users of its own gets none: their passwords are known to everybody."""
     async with open_stores(settings) as stores:
+        await _make_key(stores)
         names = {user.username for user in await list_users(stores.users)}
         if not names:
             for name, (password, role) in USERS.items():
@@ -113,6 +122,21 @@ async def _seed(settings: Settings) -> bool:
         return names >= USERS.keys()
 
 
+async def _make_key(stores: Stores) -> None:
+    """Make the demo's encryption key where there is none."""
+    if isinstance(await find_crypto_key(stores.crypto_keys, KEY), AccountRefusal):
+        made = await create_crypto_key(
+            stores.crypto_keys,
+            stores.sealer,
+            stores.events,
+            stores.clock,
+            name=KEY,
+            operator=operator_at_the_command_line(),
+        )
+        if isinstance(made, AccountRefusal):
+            raise StartRefused(f"the demo's encryption key {KEY} could not be made: {made.reason}")
+
+
 def guide(settings: Settings, address: str, *, seeded: bool) -> str:
     """Return what is printed once the gateway is ready: commands to paste, and what they answer."""
     url = _url(settings.listen)
@@ -121,7 +145,9 @@ def guide(settings: Settings, address: str, *, seeded: bool) -> str:
     program = shlex.quote(_gateway_program())
     if settings.data_dir != Settings.model_fields["data_dir"].default:
         program = f"GATEWAY_DATA_DIR={shlex.quote(str(settings.data_dir))} {program}"
-    login = '{"username": "alice", "password": "' + USERS["alice"][0] + '"}'
+    login, admin = (
+        f'{{"username": "{name}", "password": "{password}"}}' for name, (password, _) in USERS.items()
+    )
     lines = [
         "",
         f"The gateway is ready on {url}, in front of a small service on http://{address}.",
@@ -143,6 +169,11 @@ def guide(settings: Settings, address: str, *, seeded: bool) -> str:
         "  # five a minute: the sixth is 429",
         f"  for n in 1 2 3 4 5 6; do {curl} -o /dev/null -w '%{{http_code}}\\n' \\",
         f'    "{url}/stream?chunks=1" -H "authorization: Bearer $TOKEN"; done',
+        "",
+        "  # encrypted for whoever holds the key: the way to read it is in docs/encryption.md",
+        f"  OLIVIA=$({curl} {url}/gateway/v1/auth/login -H 'content-type: application/json' \\",
+        f'    -d \'{admin}\' | sed \'s/.*"access_token":"\\([^"]*\\)".*/\\1/\')',
+        f'  {curl} {url}/reports/2026-q2 -H "authorization: Bearer $OLIVIA" {status}',
         "",
         "  # what was decided, why, and by which rule",
         f"  {program} audit list",

@@ -3,6 +3,7 @@
 Modules of commands are imported when they run: a help text must not cost the start of a server.
 """
 
+import errno
 import os
 import sys
 import traceback
@@ -16,8 +17,10 @@ from gateway.cli.options import DatabaseUrl, DataDir, Policies, Upstreams, run
 from gateway.cli.words_audit import audit
 from gateway.cli.words_blocks import blocks
 from gateway.cli.words_clients import clients
+from gateway.cli.words_crypto_keys import crypto_keys
 from gateway.cli.words_invites import invites
 from gateway.cli.words_keys import keys
+from gateway.cli.words_rekey import rekey
 from gateway.cli.words_signing_keys import signing_keys
 from gateway.cli.words_users import users
 
@@ -33,6 +36,8 @@ app.add_typer(invites, name="invites")
 app.add_typer(clients, name="clients")
 app.add_typer(keys, name="keys")
 app.add_typer(signing_keys, name="signing-keys")
+app.add_typer(crypto_keys, name="crypto-keys")
+app.command("rekey", epilog="Example: gateway rekey")(rekey)
 app.add_typer(blocks, name="blocks")
 app.add_typer(audit, name="audit")
 
@@ -55,12 +60,16 @@ class Which(StrEnum):
 
 _UsageError: Final = cast("type[Exception]", typer.BadParameter.__mro__[1])
 """Whatever is wrong with a command line; this is the one kind of it that typer exports."""
+_NOT_WRITTEN: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
+"""What a full or broken disk says, behind stdout or anywhere else."""
 
 
 def main() -> None:
     """Run the command line; never ends in a traceback."""
     try:
         code = app(prog_name="gateway", standalone_mode=False)
+        # Here, where it can still be said that what was printed has not arrived.
+        print(end="", flush=True)
         sys.exit(code if isinstance(code, int) else 0)
     except _UsageError as error:
         _explain_usage(cast("_UsageFlaw", error))
@@ -71,16 +80,25 @@ def main() -> None:
     except KeyboardInterrupt:
         sys.exit(130)
     except BrokenPipeError:
-        # The reader of our output has gone (`| head`): point stdout elsewhere, or its flush complains.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # The reader of our output has gone (`| head`).
+        _drop_output()
         sys.exit(0)
     except Exception as error:  # noqa: BLE001 - the outer net: one sentence, never a traceback
+        if isinstance(error, OSError) and error.errno in _NOT_WRITTEN:
+            print(f"gateway: not everything could be written: {error.strerror}", file=sys.stderr)
+            _drop_output()
+            sys.exit(1)
         print(f"gateway: this is a bug: {type(error).__name__}: {error}", file=sys.stderr)
         if os.environ.get("GATEWAY_LOG_LEVEL") == "debug":
             traceback.print_exc()
         else:
             print("gateway: GATEWAY_LOG_LEVEL=debug shows where", file=sys.stderr)
         sys.exit(1)
+
+
+def _drop_output() -> None:
+    """Point stdout elsewhere, or its flush at the end of the process complains."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 class _UsageFlaw(Protocol):

@@ -136,10 +136,13 @@ def audit_verify(
     ] = None,
     key: Annotated[
         str | None,
-        typer.Option(help="A file of the keys they are signed with, when that is not this installation's."),
+        typer.Option(
+            help="A file of the keys they are signed with, the oldest first, when those are not this "
+            "installation's."
+        ),
     ] = None,
     show_key: Annotated[
-        bool, typer.Option("--show-key", help="Print this installation's key, and check nothing.")
+        bool, typer.Option("--show-key", help="Print the keys of this installation, and check nothing.")
     ] = False,
     format: Annotated[Format, typer.Option(help="How the findings are printed.")] = Format.text,
     data_dir: DataDir = None,

@@ -8,11 +8,21 @@ from gateway.cli.options import DatabaseUrl, DataDir, Format, Policies, run
 
 clients = typer.Typer(help="OAuth clients for machines.", no_args_is_help=True)
 
+JwkFile = Annotated[
+    str | None,
+    typer.Option(
+        metavar="FILE",
+        help="The client's public key, with which responses are encrypted for it: a JSON Web Key on P-256, "
+        "P-384, P-521 or X25519; `-` reads standard input.",
+    ),
+]
+
 
 @clients.command("create", epilog="Example: gateway clients create billing --role support")
 def clients_create(
     name: Annotated[str, typer.Argument(help="What the client is; unique.")],
     role: Annotated[list[str] | None, typer.Option(help="A role of the policy; may be repeated.")] = None,
+    jwk_file: JwkFile = None,
     format: Annotated[Format, typer.Option(help="How the client is printed.")] = Format.text,
     data_dir: DataDir = None,
     database_url: DatabaseUrl = None,
@@ -22,7 +32,7 @@ def clients_create(
     from gateway.cli.clients import create as command
 
     run(
-        lambda settings: command(settings, name, roles=role or [], output=format.value),
+        lambda settings: command(settings, name, roles=role or [], jwk_file=jwk_file, output=format.value),
         data_dir=data_dir,
         database_url=database_url,
         policies=policies,
@@ -56,6 +66,27 @@ def clients_rotate(
 
     run(
         lambda settings: command(settings, client, overlap=overlap, output=format.value),
+        data_dir=data_dir,
+        database_url=database_url,
+    )
+
+
+@clients.command("set-jwk", epilog="Example: gateway clients set-jwk billing --jwk-file billing.jwk")
+def clients_set_jwk(
+    client: Annotated[str, typer.Argument(help="Name or id of the client.")],
+    jwk_file: JwkFile = None,
+    none: Annotated[
+        bool, typer.Option("--none", help="Take the key away: what would be encrypted with it is refused.")
+    ] = False,
+    format: Annotated[Format, typer.Option(help="How the client is printed.")] = Format.text,
+    data_dir: DataDir = None,
+    database_url: DatabaseUrl = None,
+) -> None:
+    """Give a client another public key, or none, in every running process within a second."""
+    from gateway.cli.clients import set_jwk as command
+
+    run(
+        lambda settings: command(settings, client, jwk_file=jwk_file, none=none, output=format.value),
         data_dir=data_dir,
         database_url=database_url,
     )

@@ -3,6 +3,7 @@
 from gateway.config.codes import CODES, Severity, severity_of
 from gateway.config.current import Current
 from gateway.config.finding import Finding, has_errors
+from gateway.config.json_pointers import write_pointer
 from gateway.config.load import Loaded, Tally, load_configuration
 from gateway.config.render import render_github, render_json, render_sarif, render_text, summary
 from gateway.config.schema import json_schema
@@ -18,6 +19,7 @@ from gateway.config.snapshot import (
     PoolRules,
     Recorded,
     Respond,
+    ResponseEncryption,
     Retries,
     Rewrite,
     Snapshot,
@@ -44,6 +46,7 @@ __all__ = [
     "PoolRules",
     "Recorded",
     "Respond",
+    "ResponseEncryption",
     "Retries",
     "Rewrite",
     "Severity",
@@ -63,4 +66,5 @@ __all__ = [
     "render_text",
     "severity_of",
     "summary",
+    "write_pointer",
 ]

@@ -23,6 +23,7 @@ def analyse(compiled: Compiled, policies: SourceFile, upstreams: SourceFile, now
     _scopes(policies, access, drafts)
     _roles(document, policies, access)
     _routes(document, policies, access, drafts, now)
+    _keys(policies, drafts)
     used = {draft.route.upstream for draft in drafts}
     for name in sorted(upstreams.names("upstreams").known - used):
         upstreams.report(
@@ -116,6 +117,26 @@ def _routes(
                 "from that day on its rules are enforced",
             )
         _condition(source, access, draft)
+
+
+def _keys(source: SourceFile, drafts: Sequence[RouteDraft]) -> None:
+    """Warn of requests that may be encrypted with what encrypts responses: a ciphertext does not say which of
+    the two it is."""
+    encrypting = {
+        draft.encryption.response.key: draft
+        for draft in reversed(drafts)
+        if draft.encryption.response is not None
+    }
+    for draft in drafts:
+        key = draft.encryption.request
+        if key is not None and (other := encrypting.get(key)) is not None:
+            source.report(
+                "W312",
+                ("routes", draft.index, "decrypt_request", "key"),
+                f"{quoted(key)} encrypts the responses of the route {quoted(other.route.id)} too: whoever "
+                "may call both can send such a response here, and has the service read what they cannot",
+                "use a key of its own for requests",
+            )
 
 
 def _condition(source: SourceFile, access: Access, draft: RouteDraft) -> None:

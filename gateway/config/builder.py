@@ -128,7 +128,9 @@ class Builder:
                 self._report(
                     "E100",
                     key,
-                    f"nothing is written after {quoted(self._key)}",
+                    f"{node.text} is no value for {quoted(self._key)}"
+                    if node.text
+                    else f"nothing is written after {quoted(self._key)}",
                     "write its value, or remove the key",
                 )
 

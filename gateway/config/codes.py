@@ -78,6 +78,7 @@ CODES: Mapping[str, str] = {
     "W309": "Everybody who registers gets powers over the gateway itself.",
     "W310": "A role holds scopes through a wildcard.",
     "W311": "A route is public.",
+    "W312": "Requests are decrypted with a key that encrypts responses too.",
 }
 
 _NOTES = frozenset({"W310", "W311"})

@@ -26,6 +26,7 @@ class Compiled:
     rules: list[DenyRule]
     grants: list[GrantRule]
     default_limits: tuple[Limit, ...]
+    crypto_limits: tuple[Limit, ...]
     redaction: Redaction
 
 
@@ -47,6 +48,7 @@ def compile_policies(document: PoliciesDocument, source: SourceFile, upstreams: 
         rules=rules.compile(),
         grants=rules.compile_grants(),
         default_limits=default_limits,
+        crypto_limits=limits.compile(document.crypto.limits, "crypto", ("crypto", "limits")),
         redaction=compile_redaction(document.audit, source, access.authenticators),
     )
 

@@ -6,6 +6,7 @@ from urllib.parse import unquote
 
 from gateway.config.compile_access import Access
 from gateway.config.compile_conditions import ConditionCompiler
+from gateway.config.compile_encryption import Encryption, compile_encryption
 from gateway.config.compile_limits import LimitCompiler
 from gateway.config.compile_needs import NeedsCompiler
 from gateway.config.compile_pages import check_pages, compile_cors, compile_websocket
@@ -38,6 +39,7 @@ class RouteDraft:
     """An answer of the gateway itself; None: the upstream's."""
     websocket: WebsocketRules | None
     cors: CorsRules | None
+    encryption: Encryption
     document: RouteDocument
 
     @property
@@ -103,12 +105,18 @@ class RouteCompiler:
             respond=compile_respond(document, path, self.source),
             websocket=compile_websocket(document),
             cors=compile_cors(document.cors or self.document.defaults.cors),
+            encryption=compile_encryption(document, path, self.source, self._kinds(authn)),
             document=document,
         )
         check_pages(document, path, self.source)
         if params is not None:
             self._check_clash(draft, path)
         return draft
+
+    def _kinds(self, authn: tuple[str, ...]) -> frozenset[str]:
+        """Return the kinds of authenticators; none where one of them could not be read."""
+        known = self.access.authenticators
+        return frozenset(known[name].kind for name in authn) if known.keys() >= set(authn) else frozenset()
 
     def _params(self, document: RouteDocument, path: Path) -> frozenset[str] | None:
         """Return the parameters of the path; None when the template is wrong."""

@@ -4,11 +4,11 @@ import re
 
 from gateway.config.problem import text_of, wrong
 from gateway.config.words import nearest
+from gateway.model import is_name
 from gateway.policy import CERTIFICATE_ATTRIBUTES
 
 _LONGEST = 128
 """Characters of a scope, or of the id of a limit."""
-_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}")
 _SCOPE = re.compile(r"[A-Za-z0-9._-]+(?::[A-Za-z0-9._-]+)*")
 _SCOPE_PATTERN = re.compile(r"\*|[A-Za-z0-9._-]+(?::[A-Za-z0-9._-]+)*(?::\*)?")
 _TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
@@ -26,7 +26,7 @@ _PLAIN_DIMENSIONS = ("principal", "client_ip", "api_key", "username", "route", "
 def read_name(value: object) -> str:
     """Return the name of something that is declared in the files."""
     text = text_of(value, "a name, in quotes if it is a number")
-    if _NAME.fullmatch(text) is None:
+    if not is_name(text):
         raise wrong("is not a name", 'use letters, digits, "-", "_" and ".", at most 64 of them')
     return text
 
@@ -34,7 +34,7 @@ def read_name(value: object) -> str:
 def read_limit_id(value: object) -> str:
     """Return the id of a limit: a name, or several with colons between them."""
     text = text_of(value, "a name, in quotes if it is a number")
-    if not all(_NAME.fullmatch(part) for part in text.split(":")) or len(text) > _LONGEST:
+    if not all(map(is_name, text.split(":"))) or len(text) > _LONGEST:
         raise wrong("is not an id", 'use letters, digits, "-", "_", "." and ":"')
     return text
 

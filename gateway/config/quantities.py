@@ -30,6 +30,8 @@ _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _ALL = 100
 _LARGEST_QUOTA = 10**9
 _LONGEST = 100 * 366 * 86400.0
+LARGEST_HELD = 16 * 1024 * 1024
+"""Bytes of a body that may be in memory as a whole: one that is encrypted or decrypted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +93,16 @@ def read_size(value: object) -> Size:
         close = nearest(text, ["unlimited"])
         raise wrong("is not a size", f"write {close}" if close else "write 512KiB, 10MiB, 2GiB or unlimited")
     return Size(int(found[1]) * _BYTES[found[2]])
+
+
+def read_held_size(value: object) -> int:
+    """Return how many bytes a body may have that is in memory as a whole."""
+    size = read_size(value).bytes
+    if size is None or size > LARGEST_HELD:
+        raise wrong("is too much: such a body is in memory as a whole", "write at most 16MiB")
+    if size == 0:
+        raise wrong("is no size at all", "write at least 1B")
+    return size
 
 
 def read_percent(value: object) -> float:

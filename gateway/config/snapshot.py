@@ -215,6 +215,19 @@ class CorsRules:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ResponseEncryption:
+    """How the responses of a route are encrypted."""
+
+    key: str | None
+    """Name of the encryption key; None: for the key that the client has registered."""
+    largest: int
+    """Bytes of a response that can be; a longer one is an error."""
+    fields: tuple[tuple[str, ...], ...] = ()
+    """Where the values are in a JSON document that alone are encrypted, as the steps of a JSON pointer, `*`
+    for every entry; empty: all of the body."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Recorded:
     """Attributes that decisions record, because conditions look at them or somebody named them."""
 
@@ -255,12 +268,20 @@ class Plan:
     """Step 7: how many seconds ago a second factor may have been proved; None: none is asked for."""
     outlives_credential: bool = False
     """Whether streams go on when the caller's credential ends."""
+    encrypt_response: ResponseEncryption | None = None
+    decrypt_request: str | None = None
+    """Name of the key that bodies of requests are encrypted with; None: they are not."""
     recorded: Recorded = field(default_factory=Recorded)
 
     @property
     def is_public(self) -> bool:
         """Whether nobody has to prove anything."""
         return self.because is not None
+
+    @property
+    def encrypts(self) -> bool:
+        """Whether anything of an exchange is encrypted or decrypted."""
+        return self.encrypt_response is not None or self.decrypt_request is not None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -276,6 +297,9 @@ class Snapshot:
     """Step 3: rules without `routes` that need no identity."""
     own_limits: LimitPlan
     """The default limits, for `/gateway/...` and for requests that match no route."""
+    crypto_limits: LimitPlan = field(default_factory=LimitPlan)
+    """Besides those, for what is encrypted and decrypted at the gateway's own endpoints: each value counts.
+    """
     own_cors: CorsRules | None = None
     """The default rules, for pages that call the gateway's own endpoints."""
     roles: Roles
@@ -290,7 +314,10 @@ class Snapshot:
     """Of requests without a route, and of those for the gateway's own endpoints."""
     records_attributes: bool = field(init=False)
     """Whether attributes of any request are recorded."""
+    encrypts: bool = field(init=False)
+    """Whether any route encrypts or decrypts."""
 
     def __post_init__(self) -> None:
         plans = (plan.recorded for plan in self.plans.values())
         object.__setattr__(self, "records_attributes", bool(self.recorded) or any(map(bool, plans)))
+        object.__setattr__(self, "encrypts", any(plan.encrypts for plan in self.plans.values()))

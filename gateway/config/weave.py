@@ -8,6 +8,7 @@ from gateway.config.compile import Compiled
 from gateway.config.compile_audit import compile_recorded, credential_fields
 from gateway.config.compile_pages import compile_cors
 from gateway.config.compile_routes import RouteDraft
+from gateway.config.quantities import LARGEST_HELD
 from gateway.config.snapshot import Plan, Recorded, Respond, Snapshot, Upstream
 from gateway.limits import LimitPlan
 from gateway.policy import Condition, DenyRule, Grants
@@ -33,6 +34,7 @@ def weave(revision: str, compiled: Compiled, upstreams: Mapping[str, Upstream]) 
         plans=plans,
         deny_everywhere=everywhere,
         own_limits=LimitPlan(defaults=compiled.default_limits),
+        crypto_limits=LimitPlan(defaults=compiled.crypto_limits),
         own_cors=compile_cors(compiled.document.defaults.cors),
         roles=access.roles,
         grants=Grants(compiled.grants),
@@ -72,11 +74,13 @@ def _plan(
         limits=LimitPlan(
             defaults=compiled.default_limits, route=draft.limits, by_role=compiled.access.role_limits
         ),
-        max_request=_largest(destination) if size is None else size.bytes,
+        max_request=_largest(destination, draft) if size is None else size.bytes,
         websocket=draft.websocket,
         cors=draft.cors,
         mfa_max_age=None if mfa is None else mfa.max_age,
         outlives_credential=streams is not None and streams.on_expiry == "keep",
+        encrypt_response=draft.encryption.response,
+        decrypt_request=draft.encryption.request,
         recorded=_recorded(
             compiled,
             conditions if draft.when is None else [*conditions, draft.when],
@@ -95,9 +99,12 @@ def _recorded(
     return compile_recorded(referenced, compiled.redaction, unread=credentials | (referenced - read))
 
 
-def _largest(destination: Upstream | Respond) -> int | None:
+def _largest(destination: Upstream | Respond, draft: RouteDraft) -> int | None:
     """Return what a body may have at most. An answer of our own reads none, so its length does not matter."""
-    return destination.max_request if isinstance(destination, Upstream) else None
+    size = destination.max_request if isinstance(destination, Upstream) else None
+    if draft.encryption.request is not None:
+        return LARGEST_HELD if size is None else min(size, LARGEST_HELD)
+    return size
 
 
 def _is_early(rule: DenyRule, route: str) -> bool:

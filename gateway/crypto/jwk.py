@@ -1,13 +1,11 @@
 """Public keys of others, as JSON Web Keys (RFC 7517) write them, each bound to one algorithm."""
 
-import hashlib
 import hmac
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final
 
-import orjson
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ec import (
     ECDSA,
@@ -15,6 +13,7 @@ from cryptography.hazmat.primitives.asymmetric.ec import (
     SECP384R1,
     SECP521R1,
     EllipticCurve,
+    EllipticCurvePublicKey,
     EllipticCurvePublicNumbers,
 )
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -24,13 +23,14 @@ from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 from cryptography.hazmat.primitives.hashes import SHA256, SHA384, SHA512, HashAlgorithm
 
 from gateway.crypto.base64url import decode_base64url, encode_base64url
+from gateway.crypto.thumbprint import jwk_thumbprint
 
 HMAC_ALGORITHM: Final = "HS256"
 LEAST_SECRET: Final = 32
 """Bytes of a shared secret (RFC 7518 section 3.2)."""
 _RSA_BITS: Final = range(2048, 8193)
 """RFC 7518 section 3.3 asks for 2048 at least; longer than 8192 only costs time."""
-_PRIVATE: Final = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})
+PRIVATE_MEMBERS: Final = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})
 
 _CURVES: Final[Mapping[str, tuple[str, EllipticCurve, HashAlgorithm, int]]] = MappingProxyType(
     {
@@ -81,7 +81,7 @@ def read_jwk(members: Mapping[str, object], *, algorithms: Sequence[str]) -> Ver
     Which one is said by its `alg`, else by its kind; an RSA key without `alg` verifies the first of the
     algorithms that an RSA key can. Raise `JwkRefused`.
     """
-    if not _PRIVATE.isdisjoint(members):
+    if not PRIVATE_MEMBERS.isdisjoint(members):
         raise JwkRefused("it holds private members: whoever has read it can sign with it")
     if members.get("use", "sig") != "sig":
         raise JwkRefused("it is not for signatures")
@@ -100,10 +100,7 @@ def read_jwk(members: Mapping[str, object], *, algorithms: Sequence[str]) -> Ver
     return VerifyingKey(
         kid=kid,
         algorithm=algorithm,
-        # RFC 7638 section 3: the required members only, sorted by name, without white space.
-        thumbprint=encode_base64url(
-            hashlib.sha256(orjson.dumps(required, option=orjson.OPT_SORT_KEYS)).digest()
-        ),
+        thumbprint=jwk_thumbprint(required),
         _is_valid=is_valid(algorithm),
     )
 
@@ -137,20 +134,26 @@ _Made = tuple[Sequence[str], Callable[[str], _IsValid], Mapping[str, str]]
 """Algorithms that the key can verify, how it does so by each, and the members that make it what it is."""
 
 
-def _ec(members: Mapping[str, object]) -> _Made:
-    name = _text(members, "crv")
-    found = _CURVES.get(name)
+def ec_public_key(members: Mapping[str, object]) -> tuple[EllipticCurvePublicKey, int]:
+    """Return an elliptic curve's key (RFC 7518 section 6.2.1), and how many bytes a coordinate has. Raise
+    `JwkRefused`."""
+    found = _CURVES.get(text_member(members, "crv"))
     if found is None:
         raise JwkRefused("its curve is not known")
-    algorithm, curve, digest, size = found
-    x, y = _octets(members, "x"), _octets(members, "y")
+    _, curve, _, size = found
+    x, y = octets_member(members, "x"), octets_member(members, "y")
     if len(x) != size or len(y) != size:
         raise JwkRefused("its coordinates are not as long as its curve asks for")
     numbers = EllipticCurvePublicNumbers(int.from_bytes(x, "big"), int.from_bytes(y, "big"), curve)
     try:
-        key = numbers.public_key()
+        return numbers.public_key(), size
     except ValueError:
         raise JwkRefused("its point is not on its curve") from None
+
+
+def _ec(members: Mapping[str, object]) -> _Made:
+    key, size = ec_public_key(members)
+    algorithm, _, digest, _ = _CURVES[text_member(members, "crv")]
     ecdsa = ECDSA(digest)
 
     def is_valid(signed: bytes, signature: bytes) -> bool:
@@ -164,12 +167,12 @@ def _ec(members: Mapping[str, object]) -> _Made:
             return False
         return True
 
-    required = {"kty": "EC", "crv": name, "x": encode_base64url(x), "y": encode_base64url(y)}
+    required = {name: text_member(members, name) for name in ("kty", "crv", "x", "y")}
     return [algorithm], lambda _: is_valid, required
 
 
 def _rsa(members: Mapping[str, object]) -> _Made:
-    n, e = _octets(members, "n"), _octets(members, "e")
+    n, e = octets_member(members, "n"), octets_member(members, "e")
     modulus, exponent = int.from_bytes(n, "big"), int.from_bytes(e, "big")
     if modulus.bit_length() not in _RSA_BITS:
         raise JwkRefused("an RSA key has from 2048 to 8192 bits")
@@ -198,7 +201,7 @@ def _rsa(members: Mapping[str, object]) -> _Made:
 def _okp(members: Mapping[str, object]) -> _Made:
     if members.get("crv") != "Ed25519":
         raise JwkRefused("its curve is not known")
-    x = _octets(members, "x")
+    x = octets_member(members, "x")
     try:
         key = Ed25519PublicKey.from_public_bytes(x)
     except ValueError:
@@ -220,16 +223,18 @@ _KINDS: Final[Mapping[str, Callable[[Mapping[str, object]], _Made]]] = MappingPr
 )
 
 
-def _text(members: Mapping[str, object], name: str) -> str:
+def text_member(members: Mapping[str, object], name: str) -> str:
+    """Return a member that is text. Raise `JwkRefused`."""
     value = members.get(name)
     if not isinstance(value, str):
         raise JwkRefused(f"its {name} is missing or not text")
     return value
 
 
-def _octets(members: Mapping[str, object], name: str) -> bytes:
+def octets_member(members: Mapping[str, object], name: str) -> bytes:
+    """Return what a member stands for that is base64url. Raise `JwkRefused`."""
     try:
-        return decode_base64url(_text(members, name).encode("ascii"))
+        return decode_base64url(text_member(members, name).encode("ascii"))
     except JwkRefused:
         raise
     except ValueError:

@@ -92,7 +92,7 @@ class Keyring:
                 first.to_stored(sealer, signs_from=now), before_commit=lambda: events.event(event)
             )
             stored = await store.all()
-        keyring._take(stored)
+        await keyring._receive(stored)
         return keyring
 
     def subscribe(self, callback: Callable[[], None]) -> None:
@@ -101,7 +101,7 @@ class Keyring:
 
     async def reload(self) -> None:
         """Take the keys as they are stored now. Raise as `open` does; then the present ones stay."""
-        self._take(await self._store.all())
+        await self._receive(await self._store.all())
 
     def notice(self, change: Change) -> None:
         """Note that the stored keys changed: what to subscribe with to the change feed.
@@ -143,6 +143,10 @@ class Keyring:
         if not self._in_use:
             raise StoreUnavailable("the key in place of the one that was revoked is not known yet")
         return self._jwks
+
+    async def _receive(self, stored: Sequence[StoredSigningKey]) -> None:
+        await self._sealer.ready_for(*(row.sealed_private for row in stored))
+        self._take(stored)
 
     def _take(self, stored: Sequence[StoredSigningKey]) -> None:
         # What was read may be older than what was heard.

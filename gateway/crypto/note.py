@@ -5,7 +5,7 @@ The signatures are Ed25519's (RFC 8032). A key is known by its name and four byt
 
 import binascii
 from base64 import b64decode, b64encode
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Final, Self
@@ -92,27 +92,41 @@ def open_note(note: str, keys: Iterable[NoteKey]) -> str:
 
     What others have signed below it is left out of account.
     """
-    text, blank, below = note.rpartition("\n\n")
-    signatures = below.split("\n")
-    if not blank or signatures.pop() or not 0 < len(signatures) <= _MOST_SIGNATURES:
-        raise NoteBroken("it is no signed note")
+    text, signatures = _divided(note)
     known = {(key.name, key.id): key for key in keys}
     signed = False
-    for line in signatures:
-        name, data = _signature(line)
+    for name, data in signatures:
         key = known.get((name, data[:_ID_BYTES]))
         if key is None:
             continue
         try:
             Ed25519PublicKey.from_public_bytes(key.public).verify(
-                data[_ID_BYTES:], f"{text}\n".encode(errors="surrogatepass")
+                data[_ID_BYTES:], text.encode(errors="surrogatepass")
             )
         except InvalidSignature:
             raise NoteBroken("the signature is not that of its text") from None
         signed = True
     if not signed:
         raise NoteBroken("no known key has signed it")
-    return f"{text}\n"
+    return text
+
+
+def names_signer(note: str, key: NoteKey) -> bool:
+    """Say whether a note says that a key has signed it, which is not checked."""
+    try:
+        _, signatures = _divided(note)
+    except NoteBroken:
+        return False
+    return any((name, data[:_ID_BYTES]) == (key.name, key.id) for name, data in signatures)
+
+
+def _divided(note: str) -> tuple[str, Sequence[tuple[str, bytes]]]:
+    """Return the text of a note, and the names and data below it. Raise `NoteBroken`."""
+    text, blank, below = note.rpartition("\n\n")
+    lines = below.split("\n")
+    if not blank or lines.pop() or not 0 < len(lines) <= _MOST_SIGNATURES:
+        raise NoteBroken("it is no signed note")
+    return f"{text}\n", [_signature(line) for line in lines]
 
 
 def _signature(line: str) -> tuple[str, bytes]:

@@ -1,6 +1,5 @@
 """ES256 keys (RFC 7518 section 3.4): making, keeping, publishing, signing with and verifying against them."""
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -25,6 +24,7 @@ from cryptography.hazmat.primitives.serialization import (
 
 from gateway.crypto.base64url import encode_base64url
 from gateway.crypto.sealing import SealBroken, Sealer
+from gateway.crypto.thumbprint import jwk_thumbprint
 from gateway.ports import StoredSigningKey
 
 ALGORITHM = "ES256"
@@ -74,7 +74,9 @@ class SigningKey:
     @classmethod
     def _of(cls, private: EllipticCurvePrivateKey, created_at: float) -> "SigningKey":
         public = private.public_key()
-        return cls(kid=_thumbprint(public), private=private, public=public, created_at=created_at)
+        return cls(
+            kid=jwk_thumbprint(_public_members(public)), private=private, public=public, created_at=created_at
+        )
 
     def to_stored(self, sealer: Sealer, *, signs_from: float) -> StoredSigningKey:
         """Return the key as a store keeps it, the private half sealed."""
@@ -132,12 +134,6 @@ def _public_members(public: EllipticCurvePublicKey) -> dict[str, str]:
         "x": encode_base64url(numbers.x.to_bytes(COORDINATE_BYTES, "big")),
         "y": encode_base64url(numbers.y.to_bytes(COORDINATE_BYTES, "big")),
     }
-
-
-def _thumbprint(public: EllipticCurvePublicKey) -> str:
-    # RFC 7638 section 3: the required members only, sorted by name, without white space.
-    members = orjson.dumps(_public_members(public), option=orjson.OPT_SORT_KEYS)
-    return encode_base64url(hashlib.sha256(members).digest())
 
 
 def _context(kid: str) -> str:

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 import uvloop
 from aiohttp import web
 
-from gateway.demo import bodies, orders
+from gateway.demo import bodies, orders, reports
 
 HOST = "127.0.0.1"
 PORT = 9000
@@ -27,6 +27,7 @@ def make_app() -> web.Application:
     app.router.add_get("/healthz", _healthz)
     orders.add_routes(app)
     bodies.add_routes(app)
+    reports.add_routes(app)
     return app
 
 

@@ -5,6 +5,7 @@ from gateway.edge.auth_mfa import mfa_endpoints
 from gateway.edge.auth_registration import registration_endpoints
 from gateway.edge.auth_sessions import session_endpoints
 from gateway.edge.client_address import ClientAddresses
+from gateway.edge.crypto import CRYPTO_SCOPE, Crypto
 from gateway.edge.door import ClientsDoor
 from gateway.edge.forward_auth import ForwardAuth, check_endpoints
 from gateway.edge.head import HeadReader
@@ -17,9 +18,11 @@ from gateway.edge.tls import OUTCOMES as HANDSHAKE_OUTCOMES
 from gateway.edge.vigil import Vigil
 
 __all__ = [
+    "CRYPTO_SCOPE",
     "HANDSHAKE_OUTCOMES",
     "ClientAddresses",
     "ClientsDoor",
+    "Crypto",
     "DeviceCookie",
     "Endpoint",
     "ForwardAuth",

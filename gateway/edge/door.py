@@ -7,20 +7,34 @@ import asyncio
 import time
 from typing import Final
 
-from gateway.config import Plan, Respond, Upstream
+from gateway.config import Plan, Respond, Snapshot, Upstream
 from gateway.edge.client_side import ClientSide
 from gateway.edge.connection import Incoming
 from gateway.edge.described import is_check
 from gateway.edge.forward_auth import ForwardAuth
 from gateway.edge.head import HeadReader
+from gateway.edge.opening import refused_to_open
 from gateway.edge.own import OwnEndpoints
 from gateway.edge.vigil import Vigil
-from gateway.model import Completion, Line, Outcome, Permit, Preflight, Reason, Refusal, RequestHead
+from gateway.model import (
+    Completion,
+    Line,
+    Outcome,
+    Permit,
+    Preflight,
+    Reason,
+    Refusal,
+    RequestHead,
+    Unsettled,
+)
 from gateway.observability import AccessLog, log
 from gateway.pipeline import PREFLIGHT_STATUS, Enforcer, page_lines
 from gateway.proxy import (
     BodyBroken,
     BodyTooLarge,
+    Envelope,
+    EnvelopeRefused,
+    Envelopes,
     Exchange,
     Forwarder,
     UpstreamFault,
@@ -49,6 +63,7 @@ class ClientsDoor:
         reader: HeadReader,
         enforcer: Enforcer,
         forwarder: Forwarder,
+        envelopes: Envelopes,
         own: OwnEndpoints,
         forward_auth: ForwardAuth,
         access_log: AccessLog,
@@ -58,6 +73,7 @@ class ClientsDoor:
         self._reader = reader
         self._enforcer = enforcer
         self._forwarder = forwarder
+        self._envelopes = envelopes
         self._own = own
         self._forward_auth = forward_auth
         self._access_log = access_log
@@ -129,7 +145,34 @@ class ClientsDoor:
         decision, snapshot = await self._enforcer.decide(head)
         if isinstance(decision, Preflight):
             self._allow_page(client, decision)
-            return
+        elif isinstance(decision, Unsettled):
+            await self._settle(client, decision.permit, snapshot)
+        else:
+            await self._act(client, head, decision, snapshot)
+
+    async def _settle(self, client: ClientSide, permit: Permit, snapshot: Snapshot) -> None:
+        """Find out whether what is encrypted of an exchange can be, and go on with what is decided then."""
+        plan = snapshot.plans[permit.route.id]
+        envelope = self._envelopes.of(permit, response=plan.encrypt_response, request=plan.decrypt_request)
+        refusal = None
+        client.limit_body(plan.max_request)
+        try:
+            if isinstance(plan.destination, Upstream):
+                idle = plan.destination.timeouts.idle
+                refusal = await refused_to_open(envelope, client, permit, plan, idle=idle)
+            decision = await self._enforcer.settle(refusal or permit, snapshot, waited=envelope.bytes_in > 0)
+            await self._act(client, permit.head, decision, snapshot, envelope)
+        finally:
+            envelope.let_go()
+
+    async def _act(
+        self,
+        client: ClientSide,
+        head: RequestHead,
+        decision: Permit | Refusal,
+        snapshot: Snapshot,
+        envelope: Envelope | None = None,
+    ) -> None:
         if isinstance(decision, Refusal):
             if decision.route is not None:
                 _tell_pages(client, head, snapshot.plans[decision.route.id])
@@ -143,7 +186,7 @@ class ClientsDoor:
         elif head.method == "OPTIONS" and goes_no_further(head):
             self._respond(client, decision, _NO_FURTHER)
         else:
-            await self._forward(client, decision, plan, plan.destination)
+            await self._forward(client, decision, plan, plan.destination, envelope)
 
     def _allow_page(self, client: ClientSide, preflight: Preflight) -> None:
         head = preflight.head
@@ -178,7 +221,14 @@ class ClientsDoor:
         self._enforcer.complete(permit, completion)
         self._access_log.completed(permit, completion)
 
-    async def _forward(self, client: ClientSide, permit: Permit, plan: Plan, upstream: Upstream) -> None:
+    async def _forward(
+        self,
+        client: ClientSide,
+        permit: Permit,
+        plan: Plan,
+        upstream: Upstream,
+        envelope: Envelope | None,
+    ) -> None:
         head = permit.head
         client.limit_body(plan.max_request)
         begun = time.perf_counter()
@@ -192,6 +242,7 @@ class ClientsDoor:
                 credential_fields=self._credential_fields,
                 client=client,
                 extra=_extra_lines(permit),
+                envelope=envelope,
             )
             outcome = exchange.outcome
             if exchange.fault is not None:
@@ -199,6 +250,10 @@ class ClientsDoor:
         except UpstreamFault as fault:
             reason, diagnosis, outcome = reason_for(fault.fault), str(fault), outcome_of(fault.fault)
             refusal = Refusal(head=head, reason=reason, tallies=permit.tallies, close=client.bytes_in > 0)
+            client.answer(problem_for(refusal, request_id=head.id))
+        except EnvelopeRefused as refused:
+            reason, diagnosis = refused.reason, refused.diagnosis
+            refusal = Refusal(head=head, reason=reason, detail=refused.detail, tallies=permit.tallies)
             client.answer(problem_for(refusal, request_id=head.id))
         except BodyTooLarge:
             reason = Reason.BODY_TOO_LARGE

@@ -57,7 +57,7 @@ class ForwardAuth:
         if refusal is not None:
             self._refuse(client, head, await self._enforcer.refuse(refusal, is_check=True), ())
             return
-        decision, snapshot = await self._enforcer.decide(original, is_check=True)
+        decision, snapshot = await self._enforcer.check(original)
         if isinstance(decision, Refusal):
             plan = None if decision.route is None else snapshot.plans[decision.route.id]
             pages = () if plan is None or plan.cors is None else page_lines(plan.cors, original)

@@ -5,11 +5,12 @@ Each endpoint is a plain function from a `Call` to an answer or a refusal; this 
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 from gateway.accounts import Body, Form
 from gateway.config import CorsRules, Snapshot
 from gateway.edge.client_side import ClientSide
-from gateway.edge.own_body import read_form_body, read_json_body
+from gateway.edge.own_body import LARGEST_BODY, read_form_body, read_json_body
 from gateway.identity import Authenticator
 from gateway.model import (
     ANONYMOUS,
@@ -47,10 +48,13 @@ class Call:
     head: RequestHead
     principal: Principal
     snapshot: Snapshot
+    """The configuration that it was admitted by."""
     body: Mapping[str, object] = field(default_factory=dict, repr=False)
     """The JSON object that was sent; empty for endpoints that take none."""
     form: Form = field(default_factory=Form, repr=False)
     """The form that was sent; empty for endpoints that take none."""
+    params: Mapping[str, str] = field(default_factory=dict)
+    """Values of the path's parameters, percent-decoded once."""
 
     @property
     def user_agent(self) -> str | None:
@@ -84,6 +88,12 @@ class Endpoint:
     body: type[Body] | None = None
     """The JSON object that it takes; None: none."""
     takes_form: bool = False
+    takes_keys: bool = False
+    """Whether API keys open it too, and not only the gateway's own tokens."""
+    scope: str | None = None
+    """What identified callers must hold; None: nothing."""
+    largest_body: int = LARGEST_BODY
+    """Bytes of the JSON object that it takes."""
     summary: str = ""
 
     @property
@@ -97,7 +107,15 @@ class Endpoint:
             upstream="",
             place="built in",
         )
-        return OwnRoute(route=route, needs_principal=self.needs_principal)
+        return OwnRoute(route=route, needs_principal=self.needs_principal, scope=self.scope)
+
+
+class _Found(NamedTuple):
+    """The endpoint that a request is for."""
+
+    endpoint: Endpoint
+    route: OwnRoute
+    params: Mapping[str, str]
 
 
 class OwnEndpoints:
@@ -110,9 +128,12 @@ class OwnEndpoints:
         enforcer: Enforcer,
         authenticators: Sequence[Authenticator],
         access_log: AccessLog,
+        key_authenticators: Sequence[Authenticator] = (),
     ) -> None:
+        """`authenticators` read the gateway's own tokens, `key_authenticators` API keys."""
         self._enforcer = enforcer
         self._authenticators = authenticators
+        self._with_keys = (*authenticators, *key_authenticators)
         self._access_log = access_log
         self._routes: RouteTrie[tuple[Endpoint, OwnRoute]] = RouteTrie()
         for endpoint in endpoints:
@@ -141,9 +162,12 @@ class OwnEndpoints:
         found = self._find(head, cors)
         if isinstance(found, Refusal) and found.head is not None:
             head = found.head
-        route = None if isinstance(found, Refusal) else found[1]
+        route = None if isinstance(found, Refusal) else found.route
+        takes_keys = not isinstance(found, Refusal) and found.endpoint.takes_keys
         admitted = await self._enforcer.admit_own(
-            head, found if isinstance(found, Refusal) else found[1], self._authenticators
+            head,
+            found if isinstance(found, Refusal) else found.route,
+            self._with_keys if takes_keys else self._authenticators,
         )
         principal = ANONYMOUS
         answer: Answer | Known | Refusal
@@ -156,7 +180,7 @@ class OwnEndpoints:
             if wants_websocket(head.fields, head.version):
                 answer = Refusal(head=head, reason=Reason.UPGRADE_REQUIRED, close=True)
             else:
-                answer = await self._call(client, head, found[0], principal)
+                answer = await self._call(client, head, found, principal, snapshot)
         if isinstance(answer, Known):
             principal, answer = answer.principal, answer.answer
         tell = oauth_error_for if head.segments[: len(_OAUTH)] == _OAUTH else problem_for
@@ -178,7 +202,7 @@ class OwnEndpoints:
             reason=Reason.OK if refusal is None else refusal.reason,
         )
 
-    def _find(self, head: RequestHead, cors: CorsRules | None) -> tuple[Endpoint, OwnRoute] | Refusal:
+    def _find(self, head: RequestHead, cors: CorsRules | None) -> _Found | Refusal:
         if head.path == "*":
             return _OPTIONS
         if head.oddities:
@@ -200,14 +224,15 @@ class OwnEndpoints:
                 detail=f"This endpoint takes {', '.join(match.allow)}.",
                 allow=match.allow,
             )
-        return match.value
+        return _Found(*match.value, match.params)
 
     async def _call(
-        self, client: ClientSide, head: RequestHead, endpoint: Endpoint, principal: Principal
+        self, client: ClientSide, head: RequestHead, found: _Found, principal: Principal, snapshot: Snapshot
     ) -> Answer | Known | Refusal:
-        call = Call(head=head, principal=principal, snapshot=self._enforcer.snapshot)
+        endpoint = found.endpoint
+        call = Call(head=head, principal=principal, snapshot=snapshot, params=found.params)
         if endpoint.body is not None:
-            body = await read_json_body(client, head)
+            body = await read_json_body(client, head, largest=endpoint.largest_body)
             if isinstance(body, Refusal):
                 return body
             call = replace(call, body=body)
@@ -231,7 +256,7 @@ def _signed(answer: Answer, head: RequestHead) -> Answer:
     return Answer(status=answer.status, lines=lines, body=answer.body, close=answer.close)
 
 
-def _preflight_of(endpoint: Endpoint, rules: CorsRules, asked: str) -> tuple[Endpoint, OwnRoute]:
+def _preflight_of(endpoint: Endpoint, rules: CorsRules, asked: str) -> _Found:
     """Return what answers the question whether a page may use an endpoint."""
     route = endpoint.route.route
 
@@ -239,8 +264,10 @@ def _preflight_of(endpoint: Endpoint, rules: CorsRules, asked: str) -> tuple[End
         told = preflight(Routed(call.head, route, {}), rules, asked)
         return Answer(status=PREFLIGHT_STATUS, lines=told.lines) if isinstance(told, Preflight) else told
 
-    return replace(endpoint, answer=answer, body=None, takes_form=False), OwnRoute(
-        route=route, needs_principal=False
+    return _Found(
+        replace(endpoint, answer=answer, body=None, takes_form=False),
+        OwnRoute(route=route, needs_principal=False),
+        {},
     )
 
 
@@ -249,4 +276,4 @@ async def _no_content(_call: Call) -> Answer:
 
 
 _options = Endpoint(method="OPTIONS", path="/*", name="gateway:options", answer=_no_content)
-_OPTIONS = (_options, _options.route)
+_OPTIONS = _Found(_options, _options.route, {})

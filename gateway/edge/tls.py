@@ -306,7 +306,7 @@ class TlsLayer(asyncio.Protocol, asyncio.Transport):
 
     def _fail(self, reason: str) -> None:
         outcome = _BY_REASON.get(reason, "failed")
-        log.debug("tls_handshake_failed", outcome=outcome, reason=reason, peer=self._connection.peer)
+        log.debug("tls_handshake_failed", outcome=outcome, reason=reason, source_ip=self._connection.peer)
         self._count(outcome)
         self._send()
         self._has_ended = True

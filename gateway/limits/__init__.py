@@ -2,7 +2,7 @@
 
 from gateway.limits.answer import rate_fields, retry_after
 from gateway.limits.base import LimitPlan
-from gateway.limits.charges import DIMENSIONS, charges_for
+from gateway.limits.charges import DIMENSIONS, charges_for, times
 from gateway.limits.rate_text import parse_rate
 
 __all__ = [
@@ -12,4 +12,5 @@ __all__ = [
     "parse_rate",
     "rate_fields",
     "retry_after",
+    "times",
 ]

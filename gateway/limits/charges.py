@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from functools import lru_cache
 from hashlib import blake2b
 
@@ -34,6 +35,17 @@ def charges_for(
         if part is not None:
             charges.append(_new(Charge, (limit, (limit.id, part))))
     return tuple(charges)
+
+
+def times(charges: Iterable[Charge], count: int) -> tuple[Charge, ...]:
+    """Return the charges of a request that costs as much as so many."""
+    return tuple(Charge(_at_cost(limit, limit.cost * count), key) for limit, key in charges)
+
+
+@lru_cache(maxsize=256)
+def _at_cost(limit: Limit, cost: int) -> Limit:
+    # Kept, because stores of counters tell limits apart by their identity.
+    return limit if cost == limit.cost else replace(limit, cost=cost)
 
 
 @lru_cache(maxsize=1024)

@@ -13,9 +13,10 @@ from gateway.model.decision import (
     Preflight,
     Refusal,
     Routed,
+    Unsettled,
 )
 from gateway.model.limit import Algorithm, Charge, Limit, OnStoreError, Tally, Verdict
-from gateway.model.names import canonical_name
+from gateway.model.names import canonical_name, is_name
 from gateway.model.principal import ANONYMOUS, Principal, PrincipalKind
 from gateway.model.reason import STATUS_AND_TITLE, Reason, status_of
 from gateway.model.record import RECORD_FIELDS, time_of, with_persons
@@ -62,9 +63,11 @@ __all__ = [
     "Tally",
     "Term",
     "Timestamps",
+    "Unsettled",
     "Verdict",
     "canonical_name",
     "client_key",
+    "is_name",
     "is_secure_url",
     "status_of",
     "time_of",

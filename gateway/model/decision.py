@@ -102,4 +102,12 @@ class Preflight:
     """What the browser is told."""
 
 
+@per_request
+class Unsettled:
+    """A permit that depends on more than the head of its request: on a body that is to be decrypted, or a key
+    for the response. Nothing of it is written down yet, and nobody may act on it."""
+
+    permit: Permit
+
+
 Decision = Permit | Refusal | Preflight

@@ -1,6 +1,9 @@
-"""The form in which names of accounts are compared."""
+"""The form in which names of accounts are compared, and that of names which the configuration gives."""
 
+import re
 from unicodedata import normalize
+
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}")
 
 
 def canonical_name(name: str) -> str:
@@ -11,3 +14,9 @@ def canonical_name(name: str) -> str:
     """
     folded = normalize("NFD", name).casefold()
     return normalize("NFKC", normalize("NFKD", folded).casefold())
+
+
+def is_name(text: str) -> bool:
+    """Say whether the configuration, and a path, can name something so: letters, digits, `-`, `_` and `.`, at
+    most 64 of them, neither `-` nor `.` first."""
+    return _NAME.fullmatch(text) is not None

@@ -16,6 +16,7 @@ class Reason(StrEnum):
     AMBIGUOUS_PATH = "ambiguous-path"
     CREDENTIALS_CONFLICTING = "credentials-conflicting"
     INVALID_REQUEST = "invalid-request"
+    DECRYPTION_FAILED = "decryption-failed"
     CREDENTIALS_MISSING = "credentials-missing"
     CREDENTIALS_INVALID = "credentials-invalid"
     MFA_REQUIRED = "mfa-required"
@@ -41,6 +42,7 @@ class Reason(StrEnum):
     HTTP_VERSION = "http-version"
     UPSTREAM_UNREACHABLE = "upstream-unreachable"
     UPSTREAM_PROTOCOL_ERROR = "upstream-protocol-error"
+    RESPONSE_NOT_ENCRYPTABLE = "response-not-encryptable"
     UPSTREAM_TIMEOUT = "upstream-timeout"
     NO_HEALTHY_UPSTREAM = "no-healthy-upstream"
     OVERLOADED = "overloaded"
@@ -55,6 +57,7 @@ STATUS_AND_TITLE: Mapping[Reason, tuple[int, str]] = {
     Reason.AMBIGUOUS_PATH: (400, "The path can be read in more than one way"),
     Reason.CREDENTIALS_CONFLICTING: (400, "The credentials contradict each other"),
     Reason.INVALID_REQUEST: (400, "The request body is not valid"),
+    Reason.DECRYPTION_FAILED: (400, "What was sent cannot be decrypted"),
     Reason.CREDENTIALS_MISSING: (401, "Credentials are required"),
     Reason.CREDENTIALS_INVALID: (401, "The credentials are not valid"),
     Reason.MFA_REQUIRED: (401, "A second factor is required"),
@@ -79,6 +82,7 @@ STATUS_AND_TITLE: Mapping[Reason, tuple[int, str]] = {
     Reason.NOT_IMPLEMENTED: (501, "Not implemented"),
     Reason.UPSTREAM_UNREACHABLE: (502, "The service cannot be reached"),
     Reason.UPSTREAM_PROTOCOL_ERROR: (502, "The service broke the protocol"),
+    Reason.RESPONSE_NOT_ENCRYPTABLE: (502, "The response cannot be encrypted"),
     Reason.NO_HEALTHY_UPSTREAM: (503, "No instance of the service is healthy"),
     Reason.OVERLOADED: (503, "Overloaded"),
     Reason.DEPENDENCY_UNAVAILABLE: (503, "Temporarily unavailable"),

@@ -9,7 +9,7 @@ import json
 import os
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from select import PIPE_BUF
 from threading import Event, Thread
@@ -31,6 +31,8 @@ class AccessLog:
         self, *, enabled: bool, as_json: bool, descriptor: int | None = None, worker: int | None = None
     ) -> None:
         """`worker` is the number that the lines of one process among several carry."""
+        self.hide_address: Callable[[str], str] | None = None
+        """How the address of a client is shown; None: in full."""
         self.enabled = enabled
         self.dropped = 0
         self._as_json = as_json
@@ -103,6 +105,7 @@ class AccessLog:
             self.dropped += 1
             return
         now = time.time()
+        hide = self.hide_address
         line: dict[str, object] = {
             "timestamp": datetime.fromtimestamp(now, UTC).isoformat(timespec="microseconds"),
             "level": "info",
@@ -113,7 +116,7 @@ class AccessLog:
             # Without the query: its values may be secrets.
             "path": head.path[:_PATH],
             "host": head.host,
-            "source_ip": head.client,
+            "source_ip": head.client if hide is None else hide(head.client),
             **fields,
         }
         self._lines.append(self._encode(line))

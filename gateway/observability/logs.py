@@ -2,6 +2,7 @@
 
 import logging
 import sys
+from collections.abc import Callable
 
 import structlog
 
@@ -18,6 +19,7 @@ def set_up_logs(*, level: str, form: str, worker: int | None = None) -> None:
     """
     as_json = form == "json" or (form == "auto" and not sys.stdout.isatty())
     shared: list[structlog.typing.Processor] = [
+        _hidden,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
@@ -44,6 +46,27 @@ def set_up_logs(*, level: str, form: str, worker: int | None = None) -> None:
     # only when something is wrong, and then without their arguments.
     logging.getLogger("aiohttp").setLevel(logging.CRITICAL)
     logging.basicConfig(level=logging.WARNING, handlers=[_Bridge()], force=True)
+
+
+def hide_addresses(hide: Callable[[str], str] | None) -> None:
+    """Have the lines of this process show the address of a client, their `source_ip`, so; None: in full."""
+    _hidden.address = hide
+
+
+class _Hidden:
+    """Hides what the policy hides, in every line: `source_ip` is all that one says of a client."""
+
+    address: Callable[[str], str] | None = None
+
+    def __call__(
+        self, _logger: object, _method: str, line: structlog.typing.EventDict
+    ) -> structlog.typing.EventDict:
+        if self.address is not None and "source_ip" in line:
+            line["source_ip"] = self.address(line["source_ip"])
+        return line
+
+
+_hidden = _Hidden()
 
 
 class _Numbered:

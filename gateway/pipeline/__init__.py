@@ -7,7 +7,7 @@ given up is the familiar look of framework middlewares, where a missing one sile
 from gateway.pipeline.chain import Stages, ambiguous
 from gateway.pipeline.cors import PAGE_FIELDS, asked_method, page_lines, preflight
 from gateway.pipeline.enforcer import CHECK_STATUS, PREFLIGHT_STATUS, Enforcer
-from gateway.pipeline.own import OwnRoute
+from gateway.pipeline.own import OwnRoute, lacks_scope
 
 __all__ = [
     "CHECK_STATUS",
@@ -18,6 +18,7 @@ __all__ = [
     "Stages",
     "ambiguous",
     "asked_method",
+    "lacks_scope",
     "page_lines",
     "preflight",
 ]

@@ -6,7 +6,7 @@ from time import perf_counter, time
 from typing import Final
 
 from gateway.audit import Auditor
-from gateway.config import Current, Respond, Snapshot
+from gateway.config import Current, Plan, Respond, Snapshot
 from gateway.identity import Authenticator
 from gateway.model import (
     ANONYMOUS,
@@ -20,14 +20,16 @@ from gateway.model import (
     Refusal,
     RequestHead,
     Routed,
+    Tally,
+    Unsettled,
     status_of,
 )
 from gateway.observability import Metrics
 from gateway.pipeline.again import known_now, refused_now
 from gateway.pipeline.authenticate import authenticate
 from gateway.pipeline.chain import Stages, chain, charge, guard, shut_out, unanswered
-from gateway.pipeline.limit import charge_own, exhausted
-from gateway.pipeline.own import OwnRoute
+from gateway.pipeline.limit import charge_own, charge_values, exhausted
+from gateway.pipeline.own import OwnRoute, lacks_scope
 from gateway.pipeline.recorded import recorded_at, recorded_of
 from gateway.ports import AuditUnavailable, StoreUnavailable
 
@@ -57,11 +59,11 @@ class Enforcer:
         """The configuration in force."""
         return self._current.snapshot
 
-    async def decide(self, head: RequestHead, *, is_check: bool = False) -> tuple[Decision, Snapshot]:
+    async def decide(self, head: RequestHead) -> tuple[Decision | Unsettled, Snapshot]:
         """Return the decision on a proxied request, recorded, and the configuration it was made by.
 
-        `is_check`: somebody else forwards the request, so that no completion will follow. Fail closed: a
-        question that nobody could answer, or a permit that nobody could write down, is answered no.
+        Where its route encrypts or decrypts, a permit is left to `settle`. Fail closed: a question that
+        nobody could answer, or a permit that nobody could write down, is answered no.
         """
         begun = perf_counter()
         snapshot = self._current.snapshot
@@ -69,7 +71,35 @@ class Enforcer:
             decision = await chain(head, snapshot, self._stages)
         except StoreUnavailable as fault:
             decision = unanswered(head, fault)
-        decision = await self._record(decision, snapshot, is_check=is_check) or decision
+        if snapshot.encrypts and isinstance(decision, Permit) and snapshot.plans[decision.route.id].encrypts:
+            self._metrics.took(perf_counter() - begun)
+            return Unsettled(permit=decision), snapshot
+        decision = await self._record(decision, snapshot, is_check=False) or decision
+        self._metrics.took(perf_counter() - begun)
+        return decision, snapshot
+
+    async def settle(
+        self, decision: Permit | Refusal, snapshot: Snapshot, *, waited: bool
+    ) -> Permit | Refusal:
+        """Return the decision on a request whose permit was left open, recorded: a permit, or the refusal of
+        what could not be decrypted or will not be encrypted. `waited`: for the client, so that the permit may
+        not hold any more."""
+        if waited and isinstance(decision, Permit):
+            decision = await self._unless_recalled(decision)
+        return await self._record(decision, snapshot, is_check=False) or decision
+
+    async def check(self, head: RequestHead) -> tuple[Decision, Snapshot]:
+        """Return the decision on a request that somebody else forwards, recorded, and the configuration it
+        was made by. No completion will follow."""
+        begun = perf_counter()
+        snapshot = self._current.snapshot
+        try:
+            decision = await chain(head, snapshot, self._stages)
+        except StoreUnavailable as fault:
+            decision = unanswered(head, fault)
+        if isinstance(decision, Permit):
+            decision = _unless_encrypted(decision, snapshot.plans[decision.route.id])
+        decision = await self._record(decision, snapshot, is_check=True) or decision
         self._metrics.took(perf_counter() - begun)
         return decision, snapshot
 
@@ -111,12 +141,26 @@ class Enforcer:
                 if isinstance(identified, Refusal):
                     return await charge(identified, limits, self._stages)
                 principal = identified.principal
+                if found.scope is not None:
+                    refusal = lacks_scope(head, principal, found.scope, snapshot.roles)
+                    if refusal is not None:
+                        return await charge(refusal, limits, self._stages)
             refused = await charge_own(
                 head, limits, self._stages.counters, principal=principal, route=found.route.id
             )
         except StoreUnavailable as fault:
             return unanswered(head, fault)
         return principal if refused is None else refused
+
+    async def charge_values(
+        self, head: RequestHead, snapshot: Snapshot, *, principal: Principal, route: str, count: int
+    ) -> tuple[Tally, ...] | Refusal:
+        """Charge the values that one request has encrypted or decrypted, by the configuration that it was
+        admitted by (`admit_own`); return what the limits said, or the refusal. Raise `StoreUnavailable`.
+        """
+        return await charge_values(
+            head, snapshot, self._stages.counters, principal=principal, route=route, count=count
+        )
 
     async def record_own(
         self,
@@ -181,6 +225,27 @@ class Enforcer:
             return None
         return refused_now(permit, principal, self.snapshot, now=time())
 
+    async def _unless_recalled(self, permit: Permit) -> Permit | Refusal:
+        """Return the permit if it still holds, else the refusal."""
+        head, blocked = permit.head, self._stages.blocked
+        if blocked.any and (shut := shut_out(head, blocked)) is not None:
+            return shut
+        try:
+            reason = await self.has_recalled(permit, is_stream=False)
+        except StoreUnavailable as fault:
+            return unanswered(head, fault, route=permit.route)
+        if reason is None:
+            return permit
+        challenge = self._stages.authenticators[permit.principal.authn].challenge(rejected=True)
+        return Refusal(
+            head=head,
+            reason=reason,
+            route=permit.route,
+            principal=permit.principal,
+            diagnosis="ended while the body of the request came",
+            challenges=() if challenge is None else (challenge,),
+        )
+
     def complete(self, permit: Permit, completion: Completion) -> None:
         """Write down how an exchange ended. Not awaited: a missing completion says "outcome unknown"."""
         self._auditor.completion(permit, completion, recording=self._current.snapshot.recording)
@@ -234,6 +299,25 @@ class Enforcer:
             recording=snapshot.recording,
             attributes=attributes,
         )
+
+
+def _unless_encrypted(permit: Permit, plan: Plan) -> Permit | Refusal:
+    """Return the permit of a request that somebody else forwards, or the refusal where the gateway would have
+    to encrypt or decrypt: what is carried elsewhere would pass as it is."""
+    if plan.encrypt_response is not None:
+        reason, verb = Reason.RESPONSE_NOT_ENCRYPTABLE, "encrypts"
+    elif plan.decrypt_request is not None:
+        reason, verb = Reason.DECRYPTION_FAILED, "decrypts"
+    else:
+        return permit
+    return Refusal(
+        head=permit.head,
+        reason=reason,
+        diagnosis=f"the gateway {verb} only what it forwards itself, and this is forwarded by another proxy",
+        route=permit.route,
+        principal=permit.principal,
+        tallies=permit.tallies,
+    )
 
 
 def _status_of(decision: Permit | Refusal, snapshot: Snapshot, *, is_check: bool) -> int | None:

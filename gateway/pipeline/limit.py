@@ -1,10 +1,13 @@
 """Steps 11 and 12: how much? Only this file makes a `Permit`."""
 
-from gateway.config import Plan
-from gateway.limits import LimitPlan, charges_for, retry_after
+from dataclasses import replace
+
+from gateway.config import Plan, Snapshot
+from gateway.limits import LimitPlan, charges_for, retry_after, times
 from gateway.model import (
     ANONYMOUS,
     Authorized,
+    Charge,
     Permit,
     Principal,
     Reason,
@@ -15,7 +18,7 @@ from gateway.model import (
     Verdict,
 )
 from gateway.pipeline.websocket import unswitchable
-from gateway.ports import CounterStore
+from gateway.ports import CounterStore, StoreUnavailable
 
 
 async def limit(
@@ -62,13 +65,45 @@ async def charge_own(
     head: RequestHead, plan: LimitPlan, counters: CounterStore, *, principal: Principal, route: str
 ) -> Refusal | None:
     """Charge a request to the gateway's own endpoints; return the refusal when a limit says no."""
-    limits = plan.of(principal.roles, anonymous=principal.is_anonymous)
-    if not limits:
+    charges = _charges_of(head, plan, principal=principal, route=route)
+    if not charges:
         return None
-    verdict = await counters.take(
-        charges_for(limits, principal=principal, client=head.client, route=route, head=head)
-    )
+    verdict = await counters.take(charges)
     return None if verdict.admitted else refuse_rate(head, verdict, principal=principal)
+
+
+async def charge_values(
+    head: RequestHead,
+    snapshot: Snapshot,
+    counters: CounterStore,
+    *,
+    principal: Principal,
+    route: str,
+    count: int,
+) -> tuple[Tally, ...] | Refusal:
+    """Charge the values that one request brings along, all or none; return what the limits said, or the
+    refusal. Raise `StoreUnavailable`.
+
+    How many they are is known when the request has been charged by `charge_own` already. It gets that back
+    when it is refused here: what a limit refuses costs nothing.
+    """
+    charges = times(_charges_of(head, snapshot.crypto_limits, principal=principal, route=route), count)
+    if not charges:
+        return ()
+    before = _charges_of(head, snapshot.own_limits, principal=principal, route=route)
+    try:
+        verdict = await counters.take(charges)
+    except StoreUnavailable:
+        await counters.give_back(before)
+        raise
+    if verdict.admitted:
+        return verdict.tallies
+    await counters.give_back(before)
+    refusal = refuse_rate(head, verdict, principal=principal)
+    most = min(limit.burst // (limit.cost // count) for limit, _ in charges)
+    if count <= most:
+        return refusal
+    return replace(refusal, detail=f"A limit admits at most {most} values at once; send fewer.")
 
 
 async def exhausted(
@@ -126,3 +161,10 @@ def refuse_rate(
         tallies=verdict.tallies,
         close=close,
     )
+
+
+def _charges_of(
+    head: RequestHead, plan: LimitPlan, *, principal: Principal, route: str
+) -> tuple[Charge, ...]:
+    limits = plan.of(principal.roles, anonymous=principal.is_anonymous)
+    return charges_for(limits, principal=principal, client=head.client, route=route, head=head)

@@ -23,17 +23,19 @@ from gateway.ports.changes import Change, ChangeFeed, ChangeKind, PlaceUnknown
 from gateway.ports.clients import ClientSecret, ClientStore, OAuthClient
 from gateway.ports.clock import Clock, SystemClock
 from gateway.ports.counters import CounterStore
+from gateway.ports.crypto_keys import CryptoKeyStore, StoredCryptoKey, StoredKeyVersion
 from gateway.ports.events import Events
 from gateway.ports.factors import FactorStore, Totp
 from gateway.ports.faults import AuditUnavailable, StoreUnavailable, Taken
 from gateway.ports.invites import Invite, InviteStore
-from gateway.ports.keys import SecretCheck, SigningKeyStore, StoredSigningKey
+from gateway.ports.keys import SigningKeyStore, StoredSigningKey
 from gateway.ports.links import Link, LinkPurpose, LinkStore
 from gateway.ports.mails import Mail, MailQueue, MailRefused, Postman, QueuedMail
 from gateway.ports.outlets import CheckpointOutlet, Outlet, OutletPositions, OutletUnavailable, Record
 from gateway.ports.pages import Page, Pages, PageUnavailable
 from gateway.ports.proof import Checkpoint, Checkpoints, Damage, SpoolEvidence, TrailEvidence, Withheld
 from gateway.ports.revocations import Revocations, RevokedTokens
+from gateway.ports.root_keys import Renew, RootKeyStore, Round, SealedValues, StoredRoots
 from gateway.ports.sessions import Session, SessionStore
 from gateway.ports.trail import AuditQuery, AuditTrail, Place
 from gateway.ports.users import BeforeCommit, User, UserStore
@@ -61,6 +63,7 @@ __all__ = [
     "ClientStore",
     "Clock",
     "CounterStore",
+    "CryptoKeyStore",
     "Damage",
     "Dropped",
     "Durability",
@@ -91,12 +94,15 @@ __all__ = [
     "QueuedMail",
     "Record",
     "RecordRefused",
+    "Renew",
     "Retention",
     "RetentionRefused",
     "Revocations",
     "RevokedTokens",
+    "RootKeyStore",
+    "Round",
     "Run",
-    "SecretCheck",
+    "SealedValues",
     "Session",
     "SessionStore",
     "SigningKeyStore",
@@ -104,7 +110,10 @@ __all__ = [
     "Spool",
     "SpoolEvidence",
     "StoreUnavailable",
+    "StoredCryptoKey",
+    "StoredKeyVersion",
     "StoredRecord",
+    "StoredRoots",
     "StoredSigningKey",
     "SystemClock",
     "Taken",

@@ -21,6 +21,12 @@ class ChangeKind(StrEnum):
     BLOCKS = "blocks"
     """An address was blocked, or let in again."""
     SIGNING_KEYS = "signing_keys"
+    CRYPTO_KEYS = "crypto_keys"
+    """An encryption key was made, has another version, or refuses older ones."""
+    CLIENT_KEY = "client.key"
+    """What is encrypted for a client is encrypted with another key of the client's, or with none."""
+    ROOT_KEYS = "root_keys"
+    """The master secret is being changed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +36,7 @@ class Change:
     seq: int
     kind: ChangeKind
     subject: str
-    """Id of the session, user, client or key, `jti` of the token, or the address."""
+    """Id of the session, user, client or key, name of an encryption key, `jti` of a token, or an address."""
     epoch: int
     """`USER_CHANGED`, `CLIENT_CHANGED`: tokens with a smaller epoch are dead; else 0."""
     at: float

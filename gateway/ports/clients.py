@@ -30,6 +30,8 @@ class OAuthClient:
     """Grows whenever older access tokens must die. Tokens carry it."""
     created_at: float
     revoked_at: float | None = None
+    jwk: str | None = None
+    """A public key as JSON (RFC 7517): what is encrypted for the client is encrypted with it."""
 
 
 class ClientStore(Protocol):
@@ -56,6 +58,13 @@ class ClientStore(Protocol):
         """Give a client a new secret, let the newest of the old ones end at `old_until` and any older one at
         once; return the client as it is then, None when there is none that lives. Raise what `before_commit`
         raises; then nothing has changed."""
+
+    async def set_jwk(
+        self, id: str, jwk: str | None, *, at: float, before_commit: BeforeCommit | None = None
+    ) -> OAuthClient | None:
+        """Give a client a public key, or none, and announce it (`ChangeKind.CLIENT_KEY`); return the client
+        as it is then, None when there is none that lives. Raise what `before_commit` raises; then nothing has
+        changed."""
 
     async def revoke(self, id: str, *, at: float) -> bool:
         """End a client with its sessions and tokens, and announce it; False when there is none or it had

@@ -1,4 +1,4 @@
-"""What signing keys, and the check value of the master secret, are kept in."""
+"""What signing keys are kept in."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -51,13 +51,3 @@ class SigningKeyStore(Protocol):
     ) -> bool:
         """Remove a key at once, and store the one that takes its place, as `rotate` does. False, and nothing
         is stored, when there is no such key."""
-
-
-class SecretCheck(Protocol):
-    """The value that tells whether a process has the right master secret."""
-
-    async def check_value(self) -> bytes | None:
-        """Return the stored value, None in a new database."""
-
-    async def set_check_value(self, value: bytes) -> bytes:
-        """Store the value unless there is one; return the one that counts."""

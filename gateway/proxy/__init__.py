@@ -3,6 +3,7 @@
 from gateway.proxy.assertion import Assertions, Sign
 from gateway.proxy.deadline import Deadline
 from gateway.proxy.downstream import BodyBroken, BodyTooLarge, ClientLeft, Downstream
+from gateway.proxy.envelope import Envelope, EnvelopeRefused, Envelopes
 from gateway.proxy.exchange import Exchange
 from gateway.proxy.faults import Fault, UpstreamFault, outcome_of, reason_for
 from gateway.proxy.forward import Forwarder
@@ -21,6 +22,9 @@ __all__ = [
     "ClientLeft",
     "Deadline",
     "Downstream",
+    "Envelope",
+    "EnvelopeRefused",
+    "Envelopes",
     "Exchange",
     "Fault",
     "Forwarder",

@@ -37,6 +37,10 @@ class Fault(StrEnum):
     """The response body ended too early, broke its framing, or stopped coming."""
     RESPONSE_BODY_CLIENT = "response_body_client"
     """The client stopped reading the response body."""
+    NOT_ENCRYPTABLE = "not_encryptable"
+    """The response has to be encrypted, and is nothing that can be."""
+    MEMORY_FULL = "memory_full"
+    """As much of bodies is in memory as a whole as may be."""
     TUNNEL_IDLE = "tunnel_idle"
     """Neither side of an upgraded connection sent anything for the idle time."""
     RECALLED = "recalled"
@@ -62,6 +66,8 @@ _REASONS: Mapping[Fault, Reason] = {
     Fault.RESPONSE_HEAD_TIMEOUT: Reason.UPSTREAM_TIMEOUT,
     Fault.RESPONSE_BODY_UPSTREAM: Reason.UPSTREAM_PROTOCOL_ERROR,
     Fault.RESPONSE_BODY_CLIENT: Reason.REQUEST_TIMEOUT,
+    Fault.NOT_ENCRYPTABLE: Reason.RESPONSE_NOT_ENCRYPTABLE,
+    Fault.MEMORY_FULL: Reason.OVERLOADED,
     Fault.TUNNEL_IDLE: Reason.REQUEST_TIMEOUT,
     Fault.RECALLED: Reason.CREDENTIALS_INVALID,
     Fault.CLIENT_LEFT: Reason.REQUEST_TIMEOUT,
@@ -91,6 +97,8 @@ _CUT = frozenset(
     {
         Fault.REQUEST_BODY_CLIENT,
         Fault.RESPONSE_BODY_CLIENT,
+        Fault.NOT_ENCRYPTABLE,
+        Fault.MEMORY_FULL,
         Fault.TUNNEL_IDLE,
         Fault.RECALLED,
         Fault.GIVEN_UP,

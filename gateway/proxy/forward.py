@@ -9,6 +9,7 @@ from gateway.config import Upstream
 from gateway.model import Line, Outcome, Permit
 from gateway.proxy.assertion import Assertions
 from gateway.proxy.downstream import BodyBroken, BodyTooLarge, ClientLeft, Downstream
+from gateway.proxy.envelope import Envelope
 from gateway.proxy.exchange import Exchange
 from gateway.proxy.faults import Fault, UpstreamFault, outcome_of
 from gateway.proxy.fleet import Fleet, Usage
@@ -42,18 +43,20 @@ class Forwarder:
         credential_fields: frozenset[bytes],
         client: Downstream,
         extra: Sequence[Line] = (),
+        envelope: Envelope | None = None,
     ) -> Exchange:
         """Carry one exchange and return how it ended.
 
         `credential_fields` are the lower-case names of the fields that authenticators read; `extra` are
-        lines that the gateway adds to the response. `upstream` is known by its name, and is as the last
-        configuration says that was adopted by `follow`. Raises `UpstreamFault`, `BodyTooLarge` and
-        `BodyBroken` only while the client has been sent nothing, so that a problem can be; later, the
-        client's connection is cut and the exchange says why. When it is cancelled, because the client left,
-        the upstream's connection is closed and its place given back.
+        lines that the gateway adds to the response; `envelope` is what is encrypted of it, if anything.
+        `upstream` is known by its name, and is as the last configuration says that was adopted by `follow`.
+        Raises `UpstreamFault`, `EnvelopeRefused`, `BodyTooLarge` and `BodyBroken` only while the client has
+        been sent nothing, so that a problem can be; later, the client's connection is cut and the exchange
+        says why. When it is cancelled, because the client left, the upstream's connection is closed and its
+        place given back.
         """
         fleet = self._fleets.get(upstream.id) or self._add(upstream)
-        passage = Passage(fleet, permit, client, self._watch)
+        passage = Passage(fleet, permit, client, self._watch, envelope)
         try:
             await passage.carry(
                 assertions=self._assertions,

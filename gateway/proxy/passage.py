@@ -8,11 +8,13 @@
    again, whatever its method: nobody knows whether the upstream has acted on it, and there is one request
    for each permit. The exception has to be written in the configuration: an answer of 502 or 503 to a
    request that changes nothing, while the client has been sent nothing.
-5. Translate the head. From here on a failure cuts the client's connection: a truncated body must not look
+5. Where the response is encrypted, gather it, give the connection back, and seal it: until that is done the
+   client is sent nothing, so that whatever fails is a proper answer.
+6. Translate the head. From here on a failure cuts the client's connection: a truncated body must not look
    like a whole one.
-6. Carry the response body, as fast as the slower side; or, behind a 101, whatever both sides send.
-7. Stop the upload if the upstream did not want all of it, and end the client's response.
-8. Give the connection back, or close it when the exchange was not whole.
+7. Carry the response body, as fast as the slower side; or, behind a 101, whatever both sides send.
+8. Stop the upload if the upstream did not want all of it, and end the client's response.
+9. Give the connection back, or close it when the exchange was not whole.
 """
 
 import asyncio
@@ -23,6 +25,9 @@ from gateway.model import Framing, Line, Outcome, Permit, RequestHead, wants_web
 from gateway.proxy.assertion import Assertions
 from gateway.proxy.connection import Connection
 from gateway.proxy.downstream import Downstream
+from gateway.proxy.envelope import Envelope
+from gateway.proxy.envelope_passing import gather, seal
+from gateway.proxy.envelope_response import ResponseSealing
 from gateway.proxy.exchange import Exchange
 from gateway.proxy.faults import Fault, UpstreamFault
 from gateway.proxy.fleet import Fleet, Loan
@@ -44,6 +49,8 @@ _UNUSUAL: Final = frozenset({_SWITCHING, _BAD_GATEWAY, _UNAVAILABLE})
 _GRACE: Final = 0.1
 """Seconds that an upstream gets to say whether it wants a body, before the client is asked for it. Most never
 say: the client's expectation ends at the gateway."""
+_PIECE: Final = 65_536
+"""Bytes of a sealed response that are written at once."""
 
 
 class Passage:
@@ -55,10 +62,11 @@ class Passage:
     __slots__ = (
         "_answer",
         "_client",
+        "_envelope",
         "_fleet",
         "_grace",
-        "_has_body",
         "_has_told",
+        "_head",
         "_is_watched",
         "_loan",
         "_tunnel",
@@ -71,12 +79,20 @@ class Passage:
         "status",
     )
 
-    def __init__(self, fleet: Fleet, permit: Permit, client: Downstream, watch: Watch | None = None) -> None:
+    def __init__(
+        self,
+        fleet: Fleet,
+        permit: Permit,
+        client: Downstream,
+        watch: Watch | None = None,
+        envelope: Envelope | None = None,
+    ) -> None:
         self._fleet = fleet
         self._client = client
         self._watch = watch
-        head = permit.head
-        self._has_body = head.framing is not _NO_BODY and _has_body(head)
+        self._envelope = envelope
+        self._head = permit.head if envelope is None else envelope.head
+        """What the upstream is asked."""
         self._loan: Loan | None = None
         self._answer: ResponseHead | None = None
         self._upload: Upload | None = None
@@ -86,7 +102,7 @@ class Passage:
         self._is_watched = False
         self.permit = permit
         self.status = 0
-        self.bytes_in = 0
+        self.bytes_in = 0 if envelope is None else envelope.bytes_in
         self.bytes_out = 0
         self.fault: Fault | None = None
         """What ended it early; whoever finds out says it before `end`."""
@@ -111,11 +127,11 @@ class Passage:
         credential_fields: frozenset[bytes],
         extra: Sequence[Line],
     ) -> None:
-        """Take steps 1 to 7. `assertions` makes what the upstream is told about the caller, if it is to be.
+        """Take steps 1 to 8. `assertions` makes what the upstream is told about the caller, if it is to be.
 
-        Raises `UpstreamFault`, and what the client's side raises.
+        Raises `UpstreamFault`, `EnvelopeRefused`, and what the client's side raises.
         """
-        fleet, client = self._fleet, self._client
+        fleet, client, envelope = self._fleet, self._client, self._envelope
         # 1
         loan = self._loan = await fleet.borrow(self.permit)
         while True:
@@ -134,6 +150,10 @@ class Passage:
         if self._grace is not None:
             await self._withdraw_question()
         # 5
+        if envelope is not None and envelope.sealing is not None:
+            await self._carry_sealed(envelope, envelope.sealing, loan, answer, extra)
+            return
+        # 6
         if answer.status == _SWITCHING:
             await self._switch(loan, answer, extra)
             return
@@ -144,13 +164,13 @@ class Passage:
         lines = fleet.responses.translate(answer, extra, version=self.permit.head.version)
         client.start(answer.status, answer.reason, lines, answer.framing)
         self.status = answer.status
-        # 6
+        # 7
         if data:
             self.bytes_out = len(data)
             client.write(data)
         if not connection.complete:
             await self._carry_body(connection)
-        # 7
+        # 8
         if self._upload is not None:
             await self._upload.stop()
         if answer.framing is _CHUNKED and (trailers := connection.trailers):
@@ -159,7 +179,7 @@ class Passage:
             client.finish()
 
     async def end(self) -> None:
-        """Take step 8, also when the passage was cancelled."""
+        """Take step 9, also when the passage was cancelled."""
         if self._is_watched and self._watch is not None:
             self._watch.over(self)
         if self._grace is not None:
@@ -178,21 +198,23 @@ class Passage:
         """End it: the permit no longer holds, or the gateway is `going_away`."""
         if self._tunnel is not None:
             self._tunnel.recall(going_away=going_away)
-        elif self._loan is not None:
+            return
+        if self._loan is not None:
             fault = Fault.GIVEN_UP if going_away else Fault.RECALLED
             self._loan.connection.fail(UpstreamFault(fault, "what was left of the response was cut"))
-            self._wake()
+        self._wake()
 
     def ended(self, outcome: Outcome, fault: UpstreamFault | None = None) -> Exchange:
         """Return the account of the exchange."""
-        bytes_in = self.bytes_in if self._upload is None else self._upload.bytes_in
+        # What was decrypted has another length than what came.
+        bytes_in = self.bytes_in if self._upload is None or self.bytes_in else self._upload.bytes_in
         if fault is None:
             return Exchange(self.status, bytes_in, self.bytes_out, outcome)
         return Exchange(self.status, bytes_in, self.bytes_out, outcome, fault.fault, fault.diagnosis)
 
     def _send(self, loan: Loan, assertions: Assertions, credential_fields: frozenset[bytes]) -> None:
-        fleet, permit = self._fleet, self.permit
-        request, upstream = permit.head, fleet.upstream
+        fleet, permit, request = self._fleet, self.permit, self._head
+        upstream = fleet.upstream
         heads = fleet.requests(credential_fields)
         assertion: bytes | None = None
         # By the rules that the head is written by, which may be others than when the exchange began.
@@ -205,19 +227,24 @@ class Passage:
         switching = b"upgrade" in request.fields and wants_websocket(request.fields, request.version)
         connection = loan.connection
         connection.interim = self._pass_on_interim
+        has_body = request.framing is not _NO_BODY and _has_body(request)
         connection.send_head(
-            heads.write(permit, authority=loan.authority, assertion=assertion, switching=switching),
+            heads.write(
+                permit, authority=loan.authority, assertion=assertion, switching=switching, head=request
+            ),
             bodiless=request.method == "HEAD",
-            body=self._has_body,
+            body=has_body,
             chunked=request.framing is _CHUNKED,
             timeouts=upstream.timeouts,
             switching=switching,
         )
-        if self._has_body:
+        if has_body:
             if _waits_to_be_asked(request):
                 loop = asyncio.get_running_loop()
                 self._grace = loop.call_later(_GRACE, self._ask)
-            self._upload = Upload(request, self._client, connection)
+            envelope = self._envelope
+            opened = None if envelope is None else envelope.body
+            self._upload = Upload(request, opened or self._client, connection)
 
     def _may_repeat(self, status: int, loan: Loan) -> bool:
         return (
@@ -234,7 +261,10 @@ class Passage:
         if status == _CONTINUE and self._grace is not None:
             self._grace.cancel()
             self._grace = None
-        self._client.interim(status, reason, self._fleet.responses.interim(lines))
+        lines = self._fleet.responses.interim(lines)
+        if self._envelope is not None and self._envelope.sealing is not None:
+            lines = self._envelope.sealing.interim(lines)
+        self._client.interim(status, reason, lines)
 
     def _wake(self) -> None:
         """End what waits for the client, who would else never be done. The end of its connection is told
@@ -252,11 +282,67 @@ class Passage:
         if self._upload is not None and not self._upload.bytes_in:
             await self._upload.stop()
 
-    async def _carry_body(self, connection: Connection) -> None:
+    async def _carry_sealed(
+        self,
+        envelope: Envelope,
+        sealing: ResponseSealing,
+        loan: Loan,
+        answer: ResponseHead,
+        extra: Sequence[Line],
+    ) -> None:
+        """Take steps 5 to 8 where the response is encrypted."""
+        fleet, client = self._fleet, self._client
+        sealed = await self._sealed(envelope, sealing, loan, answer)
+        lines = fleet.responses.translate(answer, extra, version=self.permit.head.version)
+        lines = sealing.lines(lines, sealed)
+        client.start(answer.status, answer.reason, lines, _NO_BODY if sealed is None else _LENGTH)
+        self.status = answer.status
+        if sealed:
+            await self._pour(sealed, fleet.upstream.timeouts.idle)
+        client.finish()
+
+    async def _sealed(
+        self, envelope: Envelope, sealing: ResponseSealing, loan: Loan, answer: ResponseHead
+    ) -> bytes | None:
+        """Return what the client gets as the body; None: nothing belongs there. What it was made from is gone
+        then."""
+        body: bytes | None = None
+        if answer.framing is not _NO_BODY:
+            body = await gather(loan.connection, answer, sealing, envelope.held, on_wait=self._be_watched)
+        if self._upload is not None:
+            await self._upload.stop()
+        # The exchange with the upstream is over: sealing, and a slow client, need not hold its connection.
+        self._loan = None
+        loan.give_back()
+        if body is None:
+            return None
+        # The key may have been rotated, and its older versions retired, since the upstream was asked.
+        return await seal(sealing, await envelope.sealing_key(sealing.rules), answer, body)
+
+    async def _pour(self, sealed: bytes, idle: float) -> None:
+        """Write a response that is here already, as fast as the client takes it."""
         client = self._client
-        if self._watch is not None:
+        for begin in range(0, len(sealed), _PIECE):
+            if begin:
+                self._be_watched()
+                try:
+                    async with asyncio.timeout(idle):
+                        await client.drain()
+                except TimeoutError:
+                    diagnosis = "the client stopped reading the response body"
+                    raise UpstreamFault(Fault.RESPONSE_BODY_CLIENT, diagnosis) from None
+            piece = sealed[begin : begin + _PIECE]
+            self.bytes_out += len(piece)
+            client.write(piece)
+
+    def _be_watched(self) -> None:
+        if self._watch is not None and not self._is_watched:
             self._is_watched = True
             self._watch.begin(self)
+
+    async def _carry_body(self, connection: Connection) -> None:
+        client = self._client
+        self._be_watched()
         connection.begin_body(on_stall=self._wake)
         # Sends the head, or the head and what came with it: the upstream may take its time with the rest.
         await client.drain()
@@ -281,9 +367,7 @@ class Passage:
             raise
         self.status = answer.status
         tunnel = self._tunnel = Tunnel(client, upstream, first, idle=self._fleet.upstream.timeouts.idle)
-        if self._watch is not None:
-            self._is_watched = True
-            self._watch.begin(self)
+        self._be_watched()
         ended = await tunnel.carry()
         self.bytes_in, self.bytes_out = ended.bytes_in, ended.bytes_out
         if ended.fault is not None:

@@ -58,14 +58,21 @@ class RequestHeads:
         self._words: dict[frozenset[str], bytes] = {}
 
     def write(
-        self, permit: Permit, *, authority: bytes, assertion: bytes | None, switching: bool = False
+        self,
+        permit: Permit,
+        *,
+        authority: bytes,
+        assertion: bytes | None,
+        switching: bool = False,
+        head: RequestHead | None = None,
     ) -> bytes:
         """Return the whole head, with its empty line.
 
         `authority` is the target's, for `host: upstream` and for clients that sent no Host; `switching`: the
-        upstream is asked to switch to WebSocket.
+        upstream is asked to switch to WebSocket; `head`: what is asked in place of what the client asked.
         """
-        head = permit.head
+        if head is None:
+            head = permit.head
         parts = [b"%b %b HTTP/1.1" % (head.method.encode("ascii"), request_target(head, self._rewriter))]
         if head.authority is None and b"host" not in self._set_names:
             parts.append(b"Host: " + authority)

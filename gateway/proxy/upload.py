@@ -4,16 +4,18 @@ import asyncio
 
 from gateway.model import Framing, RequestHead
 from gateway.proxy.connection import Connection
-from gateway.proxy.downstream import BodyBroken, Downstream
+from gateway.proxy.downstream import BodyBroken
+from gateway.proxy.envelope_body import BodySource
 
 
 class Upload:
     """One request body on its way, in a task of its own that ends with the exchange."""
 
-    __slots__ = ("_client", "_connection", "_length", "_task", "bytes_in")
+    __slots__ = ("_connection", "_length", "_source", "_task", "bytes_in")
 
-    def __init__(self, head: RequestHead, client: Downstream, connection: Connection) -> None:
-        self._client = client
+    def __init__(self, head: RequestHead, source: BodySource, connection: Connection) -> None:
+        """`source` is the client, or what was decrypted of its body."""
+        self._source = source
         self._connection = connection
         self._length = head.content_length if head.framing is Framing.LENGTH else None
         self.bytes_in = 0
@@ -41,9 +43,9 @@ class Upload:
         self._task = None
 
     async def _carry(self) -> None:
-        client, connection, length = self._client, self._connection, self._length
+        source, connection, length = self._source, self._connection, self._length
         while length is None or self.bytes_in < length:
-            data = await client.read()
+            data = await source.read()
             if not data:
                 break
             self.bytes_in += len(data)

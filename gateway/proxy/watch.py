@@ -6,7 +6,7 @@ from gateway.model import Permit
 
 
 class Ongoing(Protocol):
-    """An exchange whose response has begun and not ended."""
+    """An exchange that goes on for longer than a moment."""
 
     @property
     def permit(self) -> Permit:
@@ -25,7 +25,8 @@ class Watch(Protocol):
     """Whoever looks at what is ongoing."""
 
     def begin(self, exchange: Ongoing) -> None:
-        """Take an exchange whose response body did not arrive together with its head."""
+        """Take an exchange whose response body did not arrive together with its head, or whose request has to
+        be decrypted: an upstream must not be asked on the strength of a permit that held long ago."""
 
     def over(self, exchange: Ongoing) -> None:
         """Forget an exchange that has ended."""

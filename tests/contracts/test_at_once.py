@@ -22,6 +22,7 @@ from gateway.ports import (
     Run,
     Session,
     SinkAstray,
+    StoredRoots,
     StoredSigningKey,
     StoreUnavailable,
     Taken,
@@ -33,7 +34,7 @@ from gateway.stores.sql import (
     SqlAuditSink,
     SqlAuditTrail,
     SqlChangeFeed,
-    SqlSecretCheck,
+    SqlRootKeyStore,
     SqlSessionStore,
     SqlSigningKeyStore,
     SqlUserStore,
@@ -147,11 +148,16 @@ async def test_one_of_many_first_signing_keys_is_stored(two: Sequence[Database])
     assert len(await SqlSigningKeyStore(two[0]).all()) == 1
 
 
-async def test_one_of_many_check_values_counts(two: Sequence[Database]) -> None:
-    kept = await _at_once(
-        two, lambda database, number: SqlSecretCheck(database).set_check_value(bytes([number]))
+async def test_one_of_many_first_roots_counts(two: Sequence[Database]) -> None:
+    roots = StoredRoots(check_value=b"", sealed=b"sealed", created_at=1000.0)
+    added = await _at_once(
+        two,
+        lambda database, number: SqlRootKeyStore(database).add_first(
+            replace(roots, check_value=bytes([number])), check_value_before=None
+        ),
     )
-    assert set(kept) == {await SqlSecretCheck(two[1]).check_value()}
+    assert sorted(map(str, added)) == ["False"] * (TASKS - 1) + ["True"]
+    assert len(await SqlRootKeyStore(two[1]).all()) == 1
 
 
 async def test_one_of_many_advances_a_session_and_one_ends_it(two: Sequence[Database]) -> None:

@@ -6,7 +6,7 @@ from functools import partial
 
 import pytest
 from databases import opened
-from support.proofs import SIGNER, Hands
+from support.proofs import SIGNERS, Hands
 from support.tampered import tampered
 
 from gateway.audit import Notary
@@ -81,7 +81,7 @@ async def test_what_no_gateway_has_written_is_a_fault_of_the_store_and_nothing_w
     except StoreUnavailable:
         # The database keeps only what the column is for.
         return
-    notary = Notary(checkpoints, SIGNER, Hands())
+    notary = Notary(checkpoints, SIGNERS, Hands())
     for doing in (notary.look, notary.sign, notary.sign, partial(checkpoints.after, 0, limit=10)):
         with suppress(StoreUnavailable):
             await doing()
@@ -92,4 +92,4 @@ async def test_a_number_behind_which_there_is_none_is_told(
 ) -> None:
     await tampered(database, "INSERT INTO audit_checkpoints VALUES (9223372036854775807, 'at', 'note')")
     with pytest.raises(StoreUnavailable, match="holds what the gateway never wrote"):
-        await Notary(checkpoints, SIGNER, Hands()).sign()
+        await Notary(checkpoints, SIGNERS, Hands()).sign()

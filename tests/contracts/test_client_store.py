@@ -175,3 +175,40 @@ async def test_the_end_of_a_client_is_that_of_its_sessions_and_is_announced_once
         (ChangeKind.SESSION_REVOKED, "ses_1", 0),
         (ChangeKind.CLIENT_CHANGED, "cli_1", 1),
     ]
+
+
+JWK = '{"crv":"X25519","kty":"OKP","x":"hSDwCYkwp1R0i33ctD73Wg2_Og0mOBr066SpjqqbTmo"}'
+
+
+async def test_a_client_may_come_with_a_public_key(clients: ClientStore) -> None:
+    await clients.add(replace(CLIENT, jwk=JWK))
+    assert await clients.list() == [replace(CLIENT, jwk=JWK)]
+
+
+async def test_a_client_is_given_a_key_and_none_and_each_is_announced(
+    database: Database, clients: ClientStore
+) -> None:
+    await clients.add(CLIENT)
+    assert await clients.set_jwk("cli_1", JWK, at=1100.0) == replace(CLIENT, jwk=JWK)
+    assert await clients.find("cli_1") == replace(CLIENT, jwk=JWK)
+    assert await clients.set_jwk("cli_1", None, at=1200.0) == CLIENT
+    assert await clients.find("cli_1") == CLIENT
+    assert await changes(database) == [(ChangeKind.CLIENT_KEY, "cli_1", 0)] * 2
+
+
+async def test_a_key_that_cannot_be_written_down_is_not_given(
+    database: Database, clients: ClientStore
+) -> None:
+    await clients.add(CLIENT)
+    with pytest.raises(AuditUnavailable):
+        await clients.set_jwk("cli_1", JWK, at=1100.0, before_commit=away)
+    assert await clients.find("cli_1") == CLIENT
+    assert await changes(database) == []
+
+
+async def test_whoever_is_not_there_or_has_ended_gets_no_key(clients: ClientStore) -> None:
+    await clients.add(CLIENT)
+    await clients.revoke("cli_1", at=1100.0)
+    assert await clients.set_jwk("cli_1", JWK, at=1200.0) is None
+    assert await clients.set_jwk("cli_9", JWK, at=1200.0) is None
+    assert await clients.list() == [replace(CLIENT, revoked_at=1100.0, epoch=1)]

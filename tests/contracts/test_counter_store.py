@@ -1,6 +1,7 @@
 """What every counter store promises. Adapters are listed in one fixture."""
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import pytest
 from support.counting import SECOND, StandingClock, charge, counters_on, limit
@@ -248,3 +249,23 @@ async def test_a_cost_is_given_back_whole(store: CounterStore) -> None:
         assert (await store.take(costly)).admitted
     await store.give_back(costly)
     assert [tally.remaining for tally in (await store.take(costly)).tallies] == [2, 2]
+
+
+@pytest.mark.parametrize("algorithm", list(Algorithm))
+async def test_requests_of_several_costs_share_one_limit(
+    store: CounterStore, clock: StandingClock, algorithm: Algorithm
+) -> None:
+    one = limit("x", 5, algorithm=algorithm)
+    two, four, six = (replace(one, cost=cost) for cost in (2, 4, 6))
+    spent = [(await store.take([charge(of)])).admitted for of in (two, four, one, four, two, one, two)]
+    assert spent == [True, False, True, False, True, False, False]
+    verdict = await store.take([charge(two)])
+    assert verdict.tallies[0].remaining == 0
+    clock.advance(verdict.tallies[0].wait_us)
+    assert (await store.take([charge(two)])).admitted
+    clock.advance(60 * SECOND)
+    # More than fits into the whole limit never passes, and costs nothing.
+    verdict = await store.take([charge(six)])
+    assert not verdict.admitted
+    assert (verdict.tallies[0].wait_us, verdict.tallies[0].remaining) == (10 * SECOND, 5)
+    assert (await store.take([charge(four)])).admitted

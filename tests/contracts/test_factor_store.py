@@ -75,7 +75,7 @@ async def test_of_keys_that_begin_together_one_is_stored(factors: FactorStore) -
 
 async def test_only_the_key_whose_code_was_shown_counts(factors: FactorStore) -> None:
     assert await factors.begin(KEY)
-    assert await factors.begin(replace(KEY, sealed=b"other"))
+    assert await factors.begin(replace(KEY, sealed=b"other", created_at=1000.6))
     assert not await factors.confirm(KEY, step=10, code_hashes=CODES, at=1001.0)
     assert await factors.codes_left("usr_1") == 0
 

@@ -1,4 +1,4 @@
-"""What every store of signing keys, and of the check value of the master secret, does."""
+"""What every store of signing keys does."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from databases import DATABASES, open_database
 
-from gateway.ports import ChangeKind, SecretCheck, SigningKeyStore, StoredSigningKey
-from gateway.stores.sql import Database, SqlChangeFeed, SqlSecretCheck, SqlSigningKeyStore
+from gateway.ports import ChangeKind, SigningKeyStore, StoredSigningKey
+from gateway.stores.sql import Database, SqlChangeFeed, SqlSigningKeyStore
 
 KEY = StoredSigningKey(
     kid="kid-1",
@@ -37,11 +37,6 @@ async def database(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncItera
 @pytest.fixture
 def signing_keys(database: Database) -> SigningKeyStore:
     return SqlSigningKeyStore(database)
-
-
-@pytest.fixture
-def secret_check(database: Database) -> SecretCheck:
-    return SqlSecretCheck(database)
 
 
 async def test_the_first_key_comes_back_as_it_was_stored(signing_keys: SigningKeyStore) -> None:
@@ -173,15 +168,3 @@ async def test_of_a_revocation_and_a_rotation_at_once_none_leaves_a_key_without_
     left = {key.kid: key.verifies_until for key in await signing_keys.all()}
     assert "kid-1" not in left
     assert left["fresh"] is None
-
-
-async def test_the_first_check_value_counts(secret_check: SecretCheck) -> None:
-    assert await secret_check.check_value() is None
-    assert await secret_check.set_check_value(b"first") == b"first"
-    assert await secret_check.set_check_value(b"second") == b"first"
-    assert await secret_check.check_value() == b"first"
-
-
-async def test_of_many_check_values_at_once_one_counts(secret_check: SecretCheck) -> None:
-    kept = await asyncio.gather(*(secret_check.set_check_value(bytes([number])) for number in range(8)))
-    assert set(kept) == {await secret_check.check_value()}

@@ -119,6 +119,17 @@ def test_address_and_user_agent_are_hidden_when_they_are_listed(gateway: Audited
     assert record["user_agent"] == hashed(gateway, "canary-browser")
 
 
+@pytest.mark.parametrize(
+    "target", ["/open/x?token=abcdefgh", "/nowhere", "/gateway/v1", "/gateway/v1/auth/login"]
+)
+def test_the_log_shows_no_more_of_a_client_than_the_trail_does(gateway: AuditedGateway, target: str) -> None:
+    begun = len(gateway.lines)
+    record = asked(gateway, target, "User-Agent: canary-browser\r\n")
+    line = eventually(lambda: [each for each in gateway.lines[begun:] if record["request_id"] in each])[0]
+    assert json.loads(line)["source_ip"] == record["source_ip"] == "127***"
+    assert "canary-browser" not in line
+
+
 def test_what_a_condition_looked_at_is_recorded_and_hidden_in_the_same_way(
     gateway: AuditedGateway, bearer: str
 ) -> None:

@@ -44,6 +44,9 @@ routes:
   - {id: old, match: {methods: [GET], path: /old}, require: authenticated, respond: {status: 308, headers: {location: /new}}}
   - {id: chat, match: {methods: [GET], path: /chat}, upstream: plain, require: [things:read], websocket: {origins: ["https://app.example.com"]}}
   - {id: few, match: {methods: [GET], path: /few}, upstream: plain, require: [things:read], limits: [{limit: 1/min, per: client_ip}]}
+  - {id: sealed, match: {methods: [GET], path: /sealed}, upstream: plain, require: [things:read], encrypt_response: {key: reports}}
+  - {id: fields, match: {methods: [GET], path: /fields}, upstream: plain, require: [things:read], encrypt_response: {key: reports}, encrypt_fields: [/a]}
+  - {id: opened, match: {methods: [GET], path: /opened}, upstream: plain, require: [things:read], decrypt_request: {key: reports}}
   - {id: anything, match: {methods: [GET], path: /**}, upstream: plain, require: [things:read]}
 """
 
@@ -240,6 +243,27 @@ def test_for_nginx_everything_that_it_would_not_pass_on_becomes_403(proxy: Askin
         reply = proxy.ask("/signed", query="?status=auth", **how)
         assert reply.status == status
         assert "X-Gateway-Status" not in reply.headers
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "reason"),
+    [
+        ("/sealed", 502, "response-not-encryptable"),
+        ("/fields", 502, "response-not-encryptable"),
+        ("/opened", 400, "decryption-failed"),
+    ],
+)
+def test_what_the_proxy_would_serve_unencrypted_is_refused(
+    proxy: Asking, path: str, status: int, reason: str
+) -> None:
+    reply = proxy.ask(path)
+    assert (reply.status, reply.json["type"]) == (status, f"urn:gateway:problem:{reason}")
+    (record,) = proxy.gateway.audit("--request-id", reply.headers["X-Request-Id"])
+    assert (record["kind"], record["decision"], record["reason"]) == ("decision", "deny", reason)
+    assert (record["route"], record["status"], record["actor"]["name"]) == (path[1:], status, "rita")
+    assert proxy.ask(path, with_token=False).status == 401, "who may not even ask learns nothing"
+    nginx = proxy.ask(path, query="?status=auth")
+    assert (nginx.status, nginx.headers["X-Gateway-Status"]) == (403, str(status))
 
 
 def test_the_query_of_the_question_is_not_that_of_the_request(proxy: Asking) -> None:

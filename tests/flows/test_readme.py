@@ -96,11 +96,13 @@ def test_what_the_readme_says_to_paste_prints_what_the_readme_says(demo: Demo) -
 def test_what_the_demo_says_to_paste_is_allowed_and_refused_and_recorded(demo: Demo) -> None:
     script = "\n".join(line[2:] for line in demo.guide.splitlines() if line.startswith("  "))
     printed = demo.paste(script)
-    assert re.findall(r"^(?:HTTP/1.1 )?(\d{3})\b", printed, flags=re.MULTILINE)[:9] == [
+    assert re.findall(r"^(?:HTTP/1.1 )?(\d{3})\b", printed, flags=re.MULTILINE)[:10] == [
         *("200", "401", "403"),
         *["200"] * 5,
         "429",
+        "200",
     ]
+    assert re.search(r"^eyJ[\w-]+\.\.[\w-]+\.[\w-]+\.[\w-]+$", printed, flags=re.MULTILINE)
     for reason in ("ok", "credentials-missing", "insufficient-scope", "rate-exceeded"):
         assert reason in printed
 

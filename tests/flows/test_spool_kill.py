@@ -13,7 +13,7 @@ import orjson
 import pytest
 
 from gateway.audit import Auditor, Deliverer, Notary, Pressure, Verifier, WholeTrail
-from gateway.crypto import MasterSecret, NoteSigner, Sealer
+from gateway.crypto import MasterSecret, NoteSigners, Roots, Sealer
 from gateway.model import Comparison, Term
 from gateway.ports import AuditQuery, AuditTrail, Damage, SystemClock
 from gateway.stores.spool import ExaminedSpool, SpoolBacklog, SpoolWriter, UnshippedSpool
@@ -30,14 +30,14 @@ EVERYTHING = AuditQuery(limit=1_000_000)
 SECRET = MasterSecret(b"a secret of the spool's kill tests")
 SEALER = Sealer(SECRET)
 NAMES = SECRET.derive("audit-names")
-SIGNER = NoteSigner("gateway-audit", SECRET.derive("audit-checkpoints"))
+SIGNERS = NoteSigners("gateway-audit", Roots.of(SECRET).keys_for("audit-checkpoints"))
 
 # Appends as the gateway does, several at a time, ships beside it, and says which records are durable.
 CHILD = """
     import asyncio, os, sys
     from pathlib import Path
     from gateway.audit import Auditor, Deliverer, Notary, Pressure, deliver, encode
-    from gateway.crypto import MasterSecret, NoteSigner, PersonalPart, Sealer, seal_parts
+    from gateway.crypto import MasterSecret, NoteSigners, PersonalPart, Roots, Sealer, seal_parts
     from gateway.ports import Durability, SystemClock
     from gateway.stores.spool import SpoolBacklog, SpoolWriter
     from gateway.stores.sql import Database, SqlAuditSink, SqlCheckpoints
@@ -73,8 +73,8 @@ CHILD = """
             if ships:
                 database = Database.open(f"sqlite:///{root / 'gateway.db'}")
                 sink = SqlAuditSink(database, sealer, secret.derive("audit-names"))
-                signer = NoteSigner("gateway-audit", secret.derive("audit-checkpoints"))
-                notary = Notary(SqlCheckpoints(database), signer, SystemClock())
+                signers = NoteSigners("gateway-audit", Roots.of(secret).keys_for("audit-checkpoints"))
+                notary = Notary(SqlCheckpoints(database), signers, SystemClock())
                 auditor = Auditor(
                     spool, SystemClock(), sealer=sealer, hash_key=secret.derive("audit-hash"), pressure=pressure
                 )
@@ -128,7 +128,7 @@ def _shipped(database: Database) -> SqlAuditTrail:
 def _deliverer(database: Database, backlog: SpoolBacklog, spool: SpoolWriter) -> Deliverer:
     clock, pressure = SystemClock(), Pressure(1 << 40)
     events = Auditor(spool, clock, sealer=SEALER, hash_key=SECRET.derive("audit-hash"), pressure=pressure)
-    notary = Notary(SqlCheckpoints(database), SIGNER, clock)
+    notary = Notary(SqlCheckpoints(database), SIGNERS, clock)
     return Deliverer(backlog, _sink(database), events, notary=notary, pressure=pressure)
 
 
@@ -159,7 +159,7 @@ async def _prove(database: Database, root: Path) -> None:
     for writer in logs.writers():
         assert [found for found in logs.examine(writer) if isinstance(found, Damage)] == []
     evidence = SqlTrailEvidence(database, SEALER, NAMES)
-    verdict = await Verifier(evidence, logs, SqlCheckpoints(database), [SIGNER.key]).verify()
+    verdict = await Verifier(evidence, logs, SqlCheckpoints(database), SIGNERS.keys).verify()
     assert list(verdict.findings) == []
 
 

@@ -58,6 +58,19 @@ def _is_task_group(call: ast.Call) -> bool:
             return False
 
 
+def test_lines_of_the_log_call_the_address_of_a_client_by_the_name_that_is_hidden() -> None:
+    """What the policy hides of it is hidden under `source_ip`, and nowhere else."""
+    levels = ("debug", "info", "warning", "error", "exception", "critical")
+    found = {
+        (file, said.arg)
+        for file, tree in _sources()
+        for call in _calls(tree, *levels)
+        for said in call.keywords
+        if isinstance(said.value, ast.Attribute) and said.value.attr in {"client", "peer"}
+    }
+    assert found == {("gateway/edge/tls.py", "source_ip")}
+
+
 def test_no_regular_expression_has_a_possessive_group() -> None:
     """Before Python 3.11.5 such a group skips what is asked inside it (python/cpython#106052)."""
     found = [

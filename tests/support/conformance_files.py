@@ -111,6 +111,18 @@ _ROUTES = f"""
   - {{id: host-only, match: {{host: only.test, methods: [GET], path: /host-only}}, upstream: plain, {_PUBLIC}}}
   - {{id: stripped-root, match: {{methods: [GET], path: /stripped}}, upstream: stripped, {_PUBLIC}}}
   - {{id: stripped-other, match: {{methods: [GET], path: "/strippedx/{{one}}"}}, upstream: stripped, {_PUBLIC}}}
+  - {{id: sealed, match: {{methods: {_ANY}, path: /plain/sealed}}, upstream: plain, {_PUBLIC}, encrypt_response: {{key: conformance, max_response: 16MiB}}}}
+  - {{id: sealed-short, match: {{methods: [GET], path: /plain/sealed-short}}, upstream: plain, {_PUBLIC}, encrypt_response: {{key: conformance, max_response: 1KiB}}}}
+  - {{id: sealed-hasty, match: {{methods: [GET], path: /hasty/sealed}}, upstream: hasty, {_PUBLIC}, encrypt_response: {{key: conformance, max_response: 16MiB}}}}
+  - {{id: sealed-patient, match: {{methods: [GET], path: /patient/sealed}}, upstream: patient, {_PUBLIC}, encrypt_response: {{key: conformance}}}}
+  - {{id: sealed-asking, match: {{methods: [GET], path: /asking/sealed}}, upstream: asking, {_PUBLIC}, encrypt_response: {{key: conformance}}}}
+  - {{id: sealed-fields, match: {{methods: [GET], path: /plain/sealed-fields}}, upstream: plain, {_PUBLIC}, encrypt_response: {{key: conformance}}, encrypt_fields: [/card/number, /items/*/pan]}}
+  - {{id: sealed-members, match: {{methods: [GET, POST], path: /plain/sealed-members}}, upstream: plain, require: authenticated, decrypt_request: {{key: conformance}}, encrypt_response: {{key: conformance}}}}
+  - {{id: opened, match: {{methods: {_ANY}, path: /plain/opened}}, upstream: plain, {_PUBLIC}, decrypt_request: {{key: conformance}}}}
+  - {{id: opened-hasty, match: {{methods: [POST], path: /hasty/opened}}, upstream: hasty, {_PUBLIC}, decrypt_request: {{key: conformance}}}}
+  - {{id: opened-patient, match: {{methods: [POST], path: /patient/opened}}, upstream: patient, {_PUBLIC}, decrypt_request: {{key: conformance}}}}
+  - {{id: opened-small, match: {{methods: [POST], path: /small/opened}}, upstream: small, {_PUBLIC}, decrypt_request: {{key: conformance}}}}
+  - {{id: opened-sealed, match: {{methods: [POST], path: /plain/opened-sealed}}, upstream: plain, {_PUBLIC}, decrypt_request: {{key: conformance}}, encrypt_response: {{key: conformance}}}}
   - {{id: redirect, match: {{methods: [GET, POST], path: /old/**}}, {_PUBLIC}, respond: {{status: 308, headers: {{location: /plain/new}}}}}}
   - {{id: closed, match: {{methods: [GET, POST], path: /closed}}, {_PUBLIC}, respond: {{status: 503, headers: {{retry-after: "60", content-type: text/plain}}, body: "Back soon"}}}}
   - {{id: nothing, match: {{methods: [GET], path: /nothing}}, {_PUBLIC}, respond: {{status: 204}}}}

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 
 import orjson
 
-from gateway.crypto import NoteSigner, beginning, link
+from gateway.crypto import NoteSigner, NoteSigners, Roots, beginning, link
 from gateway.ports import Checkpoint, Damage, Dropped, Run, Withheld
 
 
@@ -46,7 +46,10 @@ class KeptCheckpoints:
         return sorted((row for row in self.rows if row.number > number), key=lambda row: row.number)[:limit]
 
 
-SIGNER = NoteSigner("gateway-audit", bytes(32))
+ROOTS = Roots({1: bytes(32)})
+_KEYS = ROOTS.keys_for("audit-checkpoints")
+SIGNERS = NoteSigners("gateway-audit", _KEYS)
+SIGNER = NoteSigner("gateway-audit", _KEYS[1])
 
 
 def body_of(n: int, **fields: object) -> bytes:

@@ -17,7 +17,14 @@ from gateway.config.documents.calm import CircuitDocument, HealthDocument, Outli
 from gateway.config.documents.limits import LimitDocument
 from gateway.config.documents.pages import CorsDocument, WebsocketDocument
 from gateway.config.documents.policies import AuditDocument, PoliciesDocument
-from gateway.config.documents.routes import DenyDocument, MatchDocument, RespondDocument, RouteDocument
+from gateway.config.documents.routes import (
+    DecryptDocument,
+    DenyDocument,
+    EncryptDocument,
+    MatchDocument,
+    RespondDocument,
+    RouteDocument,
+)
 from gateway.config.documents.targets import HashDocument, TlsDocument
 from gateway.config.documents.upstreams import (
     CommonDocument,
@@ -35,8 +42,10 @@ __all__ = [
     "CircuitDocument",
     "CommonDocument",
     "CorsDocument",
+    "DecryptDocument",
     "DenyDocument",
     "Document",
+    "EncryptDocument",
     "ForwardDocument",
     "GatewayJwtDocument",
     "GrantDocument",

@@ -14,6 +14,7 @@ from gateway.config.addresses import (
     read_network,
     read_target_url,
 )
+from gateway.config.json_pointers import read_pointer
 from gateway.config.names import (
     METHODS,
     read_header_name,
@@ -34,6 +35,7 @@ from gateway.config.quantities import (
     read_date,
     read_duration,
     read_duration_or_zero,
+    read_held_size,
     read_percent,
     read_rate,
     read_size,
@@ -136,6 +138,9 @@ ByteSize = Annotated[
     PlainValidator(read_size),
     _text(r"^([0-9]+(B|KB|MB|GB|KiB|MiB|GiB)|unlimited)$", "10MiB", "unlimited"),
 ]
+HeldSize = Annotated[
+    int, PlainValidator(read_held_size), _text(r"^[0-9]+(B|KB|MB|KiB|MiB)$", "512KiB", "4MiB")
+]
 Percent = Annotated[float, PlainValidator(read_percent), _text(r"^(100|[0-9]{1,2})%$", "20%")]
 RateText = Annotated[
     Rate, PlainValidator(read_rate), _text(r"^[0-9]+/(month|[0-9]*(s|min|h|d))$", "120/min", "5/15min")
@@ -162,6 +167,11 @@ SignatureAlgorithm = Annotated[
     str,
     PlainValidator(read_signature_algorithm),
     WithJsonSchema({"type": "string", "enum": [*ALGORITHMS, HMAC_ALGORITHM]}),
+]
+JsonPointer = Annotated[
+    tuple[str, ...],
+    PlainValidator(read_pointer),
+    _text(r"^(/([^~/]|~[01])*)+$", "/card/number", "/items/*/price"),
 ]
 PathPrefix = Annotated[str, PlainValidator(read_prefix), _text("^/", "/reports")]
 RequestTarget = Annotated[str, PlainValidator(read_request_target), _text("^/", "/healthz")]

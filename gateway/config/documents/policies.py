@@ -63,6 +63,21 @@ class AuditDocument(Document):
     )
 
 
+class CryptoDocument(Document):
+    """Encrypting and decrypting at the gateway's own endpoints."""
+
+    noun: ClassVar[str] = "the encryption rules"
+
+    limits: list[LimitDocument] = Field(
+        default=[],
+        description=(
+            "How many values may be encrypted, decrypted or sealed anew, besides the default limits: each "
+            "value of a call counts."
+        ),
+        examples=["[{limit: 5/min, per: principal}]"],
+    )
+
+
 class PoliciesDocument(Document):
     """Who may, and how often."""
 
@@ -92,4 +107,8 @@ class PoliciesDocument(Document):
     )
     deny: list[DenyDocument] = Field(default=[], description="Rules that refuse, before anything can allow.")
     audit: AuditDocument = Field(default=AuditDocument(), description="How the audit trail is written.")
+    crypto: CryptoDocument = Field(
+        default=CryptoDocument(),
+        description="Encrypting and decrypting at the gateway's own endpoints.",
+    )
     routes: list[RouteDocument] = Field(default=[], description="What is forwarded, and what it must prove.")

@@ -14,7 +14,9 @@ from gateway.config.documents.fields import (
     Duration,
     HeaderName,
     HeaderValue,
+    HeldSize,
     HostPattern,
+    JsonPointer,
     Method,
     Name,
     PathTemplate,
@@ -83,14 +85,34 @@ class RespondDocument(Document):
     )
 
 
-class KeyDocument(Document):
-    """A key of the gateway."""
+class EncryptDocument(Document):
+    """What responses are encrypted with."""
 
-    noun: ClassVar[str] = "the encryption"
+    noun: ClassVar[str] = "the response encryption"
 
-    key: Name | None = Field(default=None, description="Name of the key.", examples=["reports"])
+    key: Name | None = Field(
+        default=None,
+        description="Name of an encryption key of the gateway: whoever may decrypt with it can read.",
+        examples=["reports"],
+    )
     recipient: Literal["client"] | None = Field(
-        default=None, description="Encrypt for the client's registered key."
+        default=None,
+        description="Instead of `key`: the key that the calling client has registered; it alone can read.",
+    )
+    max_response: HeldSize | None = Field(
+        default=None, description="Largest response, at most 16MiB; a longer one is a 502. Default 1MiB."
+    )
+
+
+class DecryptDocument(Document):
+    """What the bodies of requests are encrypted with."""
+
+    noun: ClassVar[str] = "the request decryption"
+
+    key: Name = Field(
+        description="Name of an encryption key of the gateway, which encrypts no responses: they could be "
+        "sent as requests.",
+        examples=["inbox"],
     )
 
 
@@ -155,14 +177,30 @@ class RouteDocument(Document):
     cors: CorsDocument | None = Field(
         default=None, description="Which web pages may call. Default: those of `defaults`."
     )
-    encrypt_response: Annotated[KeyDocument | None, NotYet("encryption of responses")] = Field(
-        default=None, description="Encrypt the body of the response."
+    encrypt_response: EncryptDocument | None = Field(
+        default=None,
+        description=(
+            "Encrypt the body of the response: it becomes a compact JWE (`application/jose`). What cannot be "
+            "(a part, compressed, too long) is a 502."
+        ),
     )
-    decrypt_request: Annotated[KeyDocument | None, NotYet("decryption of requests")] = Field(
-        default=None, description="Decrypt the body of the request."
+    encrypt_fields: list[JsonPointer] | None = Field(
+        default=None,
+        min_length=1,
+        description=(
+            "Encrypt only these values of JSON responses, with what `encrypt_response` names: JSON pointers "
+            "(RFC 6901), `*` as a step for every entry of an array or object. What is not there is not "
+            "encrypted; a response that is not JSON, or has a list where a member is named, is a 502. At "
+            "most 10000 values of a response, among 100000 entries."
+        ),
+        examples=["[/card/number]"],
     )
-    encrypt_fields: Annotated[object | None, NotYet("encryption of single fields")] = Field(
-        default=None, description="Encrypt single fields of a body."
+    decrypt_request: DecryptDocument | None = Field(
+        default=None,
+        description=(
+            "Decrypt the body of the request, at most 16MiB: the upstream gets what it held. GET, HEAD, "
+            "DELETE and OPTIONS may come without a body."
+        ),
     )
     streams: StreamsDocument | None = Field(default=None, description="What happens to long answers.")
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from heapq import heappop, heappush
 
 from gateway.model import Charge, Limit, Tally, Verdict
-from gateway.model.rate import Meter, new_meter
+from gateway.model.rate import NEVER, Meter, new_meter
 from gateway.ports import Clock
 
 _new = tuple.__new__
@@ -131,7 +131,8 @@ class MemoryCounters:
     def _remember(self, charges: Sequence[Charge], meters: Sequence[Meter], now: int) -> None:
         refused = self._refused
         for (_, key), meter in zip(charges, meters, strict=True):
-            if meter.refuses_until > now:
+            # What never passes says nothing of others with this key.
+            if now < meter.refuses_until < NEVER:
                 refused.pop(key, None)
                 refused[key] = meter.refuses_until
         # The oldest are looked at, so that keys nobody asks for again do not stay.

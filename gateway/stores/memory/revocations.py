@@ -22,6 +22,13 @@ CLOCK_SKEW_SECONDS = 60.0
 _ENDS = frozenset({ChangeKind.SESSION_REVOKED, ChangeKind.TOKEN_REVOKED})
 """What ends for good. Ids of sessions have a prefix, and those of tokens have none."""
 _RAISES_EPOCH = frozenset({ChangeKind.USER_CHANGED, ChangeKind.CLIENT_CHANGED})
+_OF_KEYS = (
+    ChangeKind.SIGNING_KEYS,
+    ChangeKind.CRYPTO_KEYS,
+    ChangeKind.CLIENT_KEY,
+    ChangeKind.ROOT_KEYS,
+)
+"""What matters however long ago it was: keys do not expire as tokens do."""
 
 T = TypeVar("T")
 
@@ -92,6 +99,8 @@ class FollowedRevocations:
     def subscribe(self, kind: ChangeKind, callback: Callable[[Change], None]) -> None:
         """Have a function called for every change of a kind. It must be quick, must not raise, and is called
         more than once for a change that was applied locally first. Subscriptions last as long as this object.
+
+        A change of keys without a subject says that any of them may be another.
         """
         self._callbacks[kind].append(callback)
 
@@ -131,6 +140,8 @@ class FollowedRevocations:
             # What was known stays known: nothing comes alive again because a database was set back.
             _log.warning("change_feed.place_unknown", detail="the feed was set back, or pruned; read anew")
             await self.start()
+            for kind in _OF_KEYS:
+                self.apply(Change(self._seq, kind, "", 0, self._now()))
         else:
             self._hear(changes, asked)
         self._forget_expired()

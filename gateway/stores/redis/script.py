@@ -67,7 +67,8 @@ class EncodedLimit:
         return bulk(_packed(self.limit, amount))
 
     def share(self, processes: int) -> Limit:
-        """Return the limit that one of so many processes counts by itself; at least one request fits in."""
+        """Return the limit that one of so many processes counts by itself; at least one request fits in that
+        fits into the whole."""
         if self._share[0] != processes:
             self._share = (processes, _share(self.limit, processes))
         return self._share[1]
@@ -91,14 +92,17 @@ def _words(kind: int, cost: int, longest_us: int, *numbers: int) -> bytes:
 
 
 def _share(limit: Limit, processes: int) -> Limit:
+    quota, burst = -(-limit.quota // processes), -(-limit.burst // processes)
+    if limit.algorithm is Algorithm.WINDOW:
+        quota = max(quota, min(limit.cost, limit.quota))
     return Limit(
         id=limit.id,
         place=limit.place,
         algorithm=limit.algorithm,
         per=limit.per,
-        quota=max(limit.cost, -(-limit.quota // processes)),
+        quota=quota,
         window_us=limit.window_us,
-        burst=max(limit.cost, -(-limit.burst // processes)),
+        burst=max(burst, min(limit.cost, limit.burst)),
         cost=limit.cost,
         on_store_error=limit.on_store_error,
     )

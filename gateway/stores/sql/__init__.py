@@ -11,13 +11,15 @@ from gateway.stores.sql.audit_trail import SqlAuditTrail
 from gateway.stores.sql.blocks import SqlBlockStore
 from gateway.stores.sql.changes import SqlChangeFeed, SqlRevokedTokens
 from gateway.stores.sql.clients import SqlClientStore
+from gateway.stores.sql.crypto_keys import SqlCryptoKeyStore
 from gateway.stores.sql.database import Database
 from gateway.stores.sql.factors import SqlFactorStore
 from gateway.stores.sql.faults import DatabaseUnusable
 from gateway.stores.sql.invites import SqlInviteStore
 from gateway.stores.sql.links import SqlLinkStore
 from gateway.stores.sql.mails import SqlMailQueue
-from gateway.stores.sql.secret_check import SqlSecretCheck
+from gateway.stores.sql.root_keys import SqlRootKeyStore
+from gateway.stores.sql.sealed_values import SqlSealedValues
 from gateway.stores.sql.sessions import SqlSessionStore
 from gateway.stores.sql.signing_keys import SqlSigningKeyStore
 from gateway.stores.sql.users import SqlUserStore
@@ -32,6 +34,7 @@ __all__ = [
     "SqlChangeFeed",
     "SqlCheckpoints",
     "SqlClientStore",
+    "SqlCryptoKeyStore",
     "SqlErasure",
     "SqlFactorStore",
     "SqlInviteStore",
@@ -40,7 +43,8 @@ __all__ = [
     "SqlOutletPositions",
     "SqlRetention",
     "SqlRevokedTokens",
-    "SqlSecretCheck",
+    "SqlRootKeyStore",
+    "SqlSealedValues",
     "SqlSessionStore",
     "SqlSigningKeyStore",
     "SqlTrailEvidence",

@@ -97,6 +97,7 @@ async def keys_of(
         await connection.execute(_FIRST_SIGHT, rows)
         # Another process may have been quicker.
         found = {row.subject: row.sealed_key for row in await connection.execute(query)}
+    await sealer.ready_for(*found.values())
     keys = {}
     for subject, sealed_key in found.items():
         with suppress(SealBroken):

@@ -58,6 +58,7 @@ class PersonalParts:
             )
             rows += [tuple(row) for row in await connection.execute(query)]
         sealed_keys = await self._sealed_keys(connection, {subject for subject, *_ in rows})
+        await self._sealer.ready_for(*sealed_keys.values())
         return await to_thread(self._opened, rows, sealed_keys)
 
     async def _sealed_keys(

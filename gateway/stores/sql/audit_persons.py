@@ -78,11 +78,13 @@ class Persons:
             await self._hash_plain_names(connection)
         if not (actors or personal):
             return Kept(actors, personal, frozenset())
+        await self._sealer.ready_for(*(sealed for _, sealed in personal))
         said = await to_thread(self._opened, {sealed for _, sealed in personal})
         known = {one.commitment for found in said.values() for one in found}
         if not known.issuperset(actor.commitment for actor in actors if actor.commitment):
             # Somebody else is called the same by the same words.
             others = frozenset[bytes]().union(*(chunk.personal for _, chunk in dated)).difference(said)
+            await self._sealer.ready_for(*others)
             said |= await to_thread(self._opened, others)
         subjects = {one.subject for found in said.values() for one in found}
         keys = await keys_of(connection, self._sealer, subjects)

@@ -1,4 +1,4 @@
-"""OAuth clients in SQL: the client, its roles, and its secrets as digests."""
+"""OAuth clients in SQL: the client with its public key, its roles, and its secrets as digests."""
 
 from collections.abc import Collection, Mapping, Sequence
 
@@ -85,6 +85,24 @@ class SqlClientStore:
                 await before_commit()
             return client
 
+    async def set_jwk(
+        self, id: str, jwk: str | None, *, at: float, before_commit: BeforeCommit | None = None
+    ) -> OAuthClient | None:
+        """Give a client a public key, or none, and announce it; return the client as it is then, None when
+        there is none that lives. Raise `StoreUnavailable`, and what `before_commit` raises; then nothing has
+        changed."""
+        async with self._database.write() as connection:
+            found = await connection.execute(
+                update(clients).where((clients.c.id == id) & clients.c.revoked_at.is_(None)).values(jwk=jwk)
+            )
+            if found.rowcount == 0:
+                return None
+            client = await _found(connection, id)
+            if before_commit is not None:
+                await before_commit()
+            await announce(connection, ChangeKind.CLIENT_KEY, id, at=at)
+            return client
+
     async def revoke(self, id: str, *, at: float) -> bool:
         """End a client with its sessions and tokens, and announce it; False when there is none or it had
         ended already. Raise `StoreUnavailable`."""
@@ -131,6 +149,7 @@ def _columns(client: OAuthClient) -> dict[str, object]:
         "epoch": client.epoch,
         "created_at": client.created_at,
         "revoked_at": client.revoked_at,
+        "jwk": client.jwk,
     }
 
 
@@ -147,4 +166,5 @@ def _client(
         epoch=row.epoch,
         created_at=row.created_at,
         revoked_at=row.revoked_at,
+        jwk=row.jwk,
     )

@@ -81,6 +81,13 @@ class Database:
         if announced and self.on_announced is not None:
             self.on_announced()
 
+    @asynccontextmanager
+    async def alone(self) -> AsyncIterator[bool]:
+        """Give True for the length of a block in which no other process gets True, and that ends with its
+        process, however that ends. Raise `StoreUnavailable`."""
+        async with self._engine.alone() as is_alone:
+            yield is_alone
+
     async def migrate(self) -> None:
         """Bring the schema up to date, creating it in an empty database; nothing to do is quick.
 

@@ -25,6 +25,9 @@ class Lock(Enum):
     FIRST_SIGNING_KEY = 2
     CHANGES = 3
     AUDIT_DAYS = 4
+    FIRST_ROOTS = 5
+    ALONE = 6
+    """For the length of a connection, not of a transaction."""
 
 
 class Engine(Protocol):
@@ -45,6 +48,10 @@ class Engine(Protocol):
 
     def upgrade(self) -> AbstractAsyncContextManager[AsyncConnection]:
         """Lend a connection inside the one write transaction that may change the schema. Others wait."""
+
+    def alone(self) -> AbstractAsyncContextManager[bool]:
+        """Give True for the length of a block in which no other process gets True, and that ends with its
+        process, however that ends."""
 
     async def close(self) -> None:
         """Close every connection; the next use opens new ones."""

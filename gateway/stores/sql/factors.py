@@ -66,7 +66,8 @@ class SqlFactorStore:
                 update(factors)
                 .where(
                     (factors.c.user_id == totp.user_id)
-                    & (factors.c.sealed == totp.sealed)
+                    # Another key has another time; the same one is sealed anew now and then.
+                    & (factors.c.created_at == totp.created_at)
                     & factors.c.confirmed_at.is_(None)
                 )
                 .values(confirmed_at=at, last_step=step)

@@ -119,6 +119,22 @@ class Postgres:
         finally:
             await engine.dispose()
 
+    @asynccontextmanager
+    async def alone(self) -> AsyncIterator[bool]:
+        """Give True to one process, whose connection has a lock: the server gives it to others as soon as the
+        connection is gone."""
+        session = {name: value for name, value in _SESSION.items() if name not in self._address.parameters}
+        engine = self._engine(PATIENCE, session, connections=1).execution_options(
+            isolation_level="AUTOCOMMIT"
+        )
+        try:
+            with translated(self.place, self._explain):
+                async with AsyncExitStack() as stack:
+                    connection = await self._lent(stack, engine)
+                    yield bool(await connection.scalar(_TRY_LOCK, {"lock": _LOCKS + Lock.ALONE.value}))
+        finally:
+            await engine.dispose()
+
     async def close(self) -> None:
         """Close every connection; the next use opens new ones."""
         await self._writer.dispose()
@@ -251,6 +267,7 @@ _PLAN_FOR_DAYS: Final = text(
     "set_config('enable_partitionwise_join', 'on', true)"
 )
 _LOCK: Final = text("SELECT pg_advisory_xact_lock(:lock)").bindparams(bindparam("lock", type_=BigInteger))
+_TRY_LOCK: Final = text("SELECT pg_try_advisory_lock(:lock)").bindparams(bindparam("lock", type_=BigInteger))
 
 
 def _on_checkin(_: DBAPIConnection | None, record: ConnectionPoolEntry) -> None:

@@ -5,6 +5,7 @@ later because another one wrote in between, and of two that write, one waits for
 """
 
 import asyncio
+import fcntl
 import logging
 import os
 from collections.abc import AsyncIterator, Sequence
@@ -94,6 +95,17 @@ class Sqlite:
             self._writing.release()
 
     upgrade = write
+
+    @asynccontextmanager
+    async def alone(self) -> AsyncIterator[bool]:
+        """Give True to one process of this host, which has the lock of the file's directory: that of the file
+        is SQLite's own."""
+        folder = await asyncio.to_thread(_locked_folder, self._path.parent, self.place)
+        try:
+            yield folder is not None
+        finally:
+            if folder is not None:
+                os.close(folder)
 
     async def close(self) -> None:
         """Close every connection; the next use opens new ones."""
@@ -223,6 +235,22 @@ def _prepare_file(path: Path, place: str) -> None:
     except (OSError, ValueError) as error:
         why = getattr(error, "strerror", None) or error
         raise DatabaseUnusable(f"{place}: cannot be opened for writing: {why}") from None
+
+
+def _locked_folder(folder: Path, place: str) -> int | None:
+    """Return an open folder that this process has locked; None when another one has."""
+    try:
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError as error:
+        raise DatabaseUnusable(f"{place}: the directory cannot be opened: {error.strerror}") from None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(descriptor)
+        if isinstance(error, BlockingIOError):
+            return None
+        raise DatabaseUnusable(f"{place}: the directory cannot be locked: {error.strerror}") from None
+    return descriptor
 
 
 def _engine(path: Path) -> AsyncEngine:

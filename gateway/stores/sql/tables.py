@@ -110,6 +110,8 @@ clients = Table(
     Column("epoch", Integer, nullable=False),
     Column("created_at", Double, nullable=False),
     Column("revoked_at", Double),
+    # A public key as JSON: what is encrypted for the client is encrypted with it.
+    Column("jwk", Text),
 )
 
 client_roles = Table(
@@ -207,6 +209,35 @@ signing_keys = Table(
     Column("created_at", Double, nullable=False),
     Column("signs_from", Double, nullable=False, server_default="0"),
     Column("verifies_until", Double),
+)
+
+crypto_keys = Table(
+    "crypto_keys",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("created_at", Double, nullable=False),
+    # Ciphertexts of older versions are refused.
+    Column("min_decryption_version", Integer, nullable=False),
+)
+
+crypto_key_versions = Table(
+    "crypto_key_versions",
+    metadata,
+    Column("key_name", ForeignKey("crypto_keys.name", ondelete="CASCADE"), primary_key=True),
+    Column("version", Integer, primary_key=True, autoincrement=False),
+    Column("sealed", LargeBinary, nullable=False),
+    Column("created_at", Double, nullable=False),
+    # How many messages were encrypted with it, as far as processes have told.
+    Column("messages", BigInteger, nullable=False, server_default="0"),
+)
+
+root_keys = Table(
+    "root_keys",
+    metadata,
+    # One row for each master secret that opens the others; two while it is being changed.
+    Column("check_value", LargeBinary, primary_key=True),
+    Column("sealed", LargeBinary, nullable=False),
+    Column("created_at", Double, nullable=False),
 )
 
 changes = Table(

@@ -35,7 +35,7 @@ from gateway.accounts import (
     SecondFactor,
     Sessions,
 )
-from gateway.crypto import Keyring, MasterSecret, Sealer
+from gateway.crypto import Keyring, MasterSecret, Roots, Sealer
 from gateway.ports import Change
 from gateway.stores.memory import FollowedBlocks, MemoryCounters
 from gateway.stores.sql import (
@@ -75,7 +75,7 @@ async def house(tmp_path: Path, clock: StandingClock, secret: MasterSecret) -> A
             KeptEvents(),
             Sealer(secret),
         )
-        passwords = Passwords(secret.derive("password-pepper"), cost=4)
+        passwords = Passwords(Roots.of(secret).keys_for("password-pepper"), cost=4)
         keyring = await Keyring.open(SqlSigningKeyStore(database), sealer, clock, KeptEvents())
         registrar = Registrar(users=users, passwords=passwords, events=events, clock=clock)
         sessions = Sessions(store, sealer, clock)
@@ -123,7 +123,7 @@ async def house(tmp_path: Path, clock: StandingClock, secret: MasterSecret) -> A
                 passwords=passwords,
                 second_factor=second_factor,
                 guard=guard,
-                devices=Devices(secret.derive("devices"), clock),
+                devices=Devices(Roots.of(secret).keys_for("devices"), clock),
                 issuing=issuing,
                 recorder=recorder,
             ),

@@ -23,7 +23,7 @@ from gateway.accounts import (
 )
 from gateway.accounts.recording import Recorder, principal_of
 from gateway.accounts.totp import code_at, step_at
-from gateway.crypto import MasterSecret, Sealer
+from gateway.crypto import MasterSecret, Roots, Sealer
 from gateway.model import Principal, Reason
 from gateway.ports import Session, User
 from gateway.stores.memory import MemoryCounters
@@ -95,7 +95,7 @@ class Factored:
         now = self.clock.now()
         found: list[ErrandKind] = []
         for kept in await self.mailing.queue.claim(now=now, until=now + 60, limit=10):
-            errand = self.mailing.errand_in(kept)
+            errand = await self.mailing.errand_in(kept)
             assert errand is not None
             assert (errand.email, errand.username) == ("anna@example.com", "anna")
             found.append(errand.kind)
@@ -114,7 +114,7 @@ async def open_factored(folder: Path) -> AsyncIterator[Factored]:
     sealer = Sealer(secret)
     async with open_database("sqlite", folder) as database:
         users, sessions, factors = SqlUserStore(database), SqlSessionStore(database), SqlFactorStore(database)
-        passwords = Passwords(secret.derive("password-pepper"), cost=4)
+        passwords = Passwords(Roots.of(secret).keys_for("password-pepper"), cost=4)
         user = User(
             id="usr_1",
             username="anna",

@@ -12,7 +12,7 @@ from gateway.accounts import (
     SecondFactor,
     Sessions,
 )
-from gateway.crypto import Keyring, Sealer
+from gateway.crypto import DerivedKeys, Keyring, Roots, Sealer
 from gateway.model import Event, EventKind
 from gateway.ports import AuditUnavailable, Change
 from gateway.stores.memory import FollowedBlocks, MemoryCounters
@@ -29,6 +29,11 @@ RULES = AccountRules(
     refresh_absolute=30 * 86400.0,
     reuse_grace=10.0,
 )
+
+
+def keys_of(root: bytes) -> DerivedKeys:
+    """Return keys of one generation."""
+    return Roots({1: root}).keys_for("these tests")
 
 
 def guard_on(database: Database, counters: MemoryCounters, recorder: Recorder) -> Guard:

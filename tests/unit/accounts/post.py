@@ -31,7 +31,7 @@ from gateway.accounts import (
     Registrar,
     SecondFactor,
 )
-from gateway.crypto import MasterSecret, Sealer
+from gateway.crypto import MasterSecret, Roots, Sealer
 from gateway.ports import Change, Mail, MailRefused, Session, User
 from gateway.stores.memory import MemoryCounters
 from gateway.stores.sql import (
@@ -152,7 +152,7 @@ async def open_post(folder: Path, clock: StandingClock, secret: MasterSecret) ->
     """Lend everything, on a database of its own."""
     async with open_database("sqlite", folder) as database:
         events, sealer, applied = KeptEvents(), Sealer(secret), list[Change]()
-        passwords = Passwords(secret.derive("password-pepper"), cost=4)
+        passwords = Passwords(Roots.of(secret).keys_for("password-pepper"), cost=4)
         recorder = Recorder(events=events, clock=clock, applied=applied.append)
         users, sessions, queue = SqlUserStore(database), SqlSessionStore(database), SqlMailQueue(database)
         invites, postman = SqlInviteStore(database), KeptMails()

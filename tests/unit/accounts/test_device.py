@@ -3,11 +3,12 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from unit.accounts.house import StandingClock
+from unit.accounts.house import StandingClock, keys_of
 
 from gateway.accounts import DEVICE_SECONDS, Device, Devices
+from gateway.crypto import Roots
 
-KEY = bytes(range(32))
+KEY = keys_of(bytes(range(32)))
 USER = "usr_" + "0" * 32
 
 
@@ -38,7 +39,7 @@ def test_a_device_is_forgotten_after_its_time(devices: Devices, clock: StandingC
 
 
 def test_another_key_recognises_nobody(devices: Devices, clock: StandingClock) -> None:
-    assert Devices(bytes(32), clock).recognise(devices.remember(USER)) is None
+    assert Devices(keys_of(bytes(32)), clock).recognise(devices.remember(USER)) is None
 
 
 @given(st.data())
@@ -62,3 +63,17 @@ def test_the_value_fits_into_a_cookie(devices: Devices) -> None:
     assert not set(value) & set(' ",;\\')
     assert value.isascii()
     assert len(value) < 200
+
+
+def test_devices_stay_known_when_the_master_secret_changes() -> None:
+    roots = Roots.new()
+    devices = Devices(roots.keys_for("devices"), StandingClock())
+    before = devices.remember(USER)
+    roots.learn(roots.with_next())
+    roots.turn()
+    after = devices.remember(USER)
+    assert (before[:3], after[:3]) == ("v1.", "v2.")
+    assert devices.recognise(before) is not None
+    assert devices.recognise(after) is not None
+    assert devices.recognise(f"v1{after[2:]}") is None
+    assert devices.recognise(f"v3{after[2:]}") is None

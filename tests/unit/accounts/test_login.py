@@ -14,7 +14,7 @@ from unit.accounts.deeds import (
     try_login,
     try_to_log_in,
 )
-from unit.accounts.house import RULES, House
+from unit.accounts.house import RULES, House, keys_of
 
 from gateway.accounts import (
     AccountRefusal,
@@ -109,8 +109,7 @@ async def test_a_failed_login_is_recorded_without_what_was_typed(house: House) -
 
 async def test_a_hash_of_another_cost_is_made_again_at_the_next_login(house: House) -> None:
     account = await register(house)
-    newer = Passwords(b"\x00" * 32, cost=5)
-    newer._pepper = house.passwords._pepper
+    newer = Passwords(house.passwords._peppers, cost=5)
     house.accounts.login._passwords = newer
     await login(house)
     user = await house.users.find(account.id)
@@ -132,7 +131,7 @@ async def test_no_login_leaves_a_session_in_anybodys_hands_when_it_cannot_be_rec
 
 async def test_too_many_logins_at_once_are_told_to_come_back(house: House) -> None:
     await register(house)
-    busy = Passwords(b"pepper", cost=4, threads=1)
+    busy = Passwords(keys_of(bytes(32)), cost=4, threads=1)
     while busy._places.acquire(blocking=False):
         pass
     house.accounts.login._passwords = busy

@@ -37,7 +37,7 @@ async def test_what_waits_tells_nobody_anything(post: Post) -> None:
     (kept,) = await post.queue.claim(now=post.clock.time, until=0.0, limit=9)
     assert b"ada" not in kept.sealed
     assert "ada" not in repr(NOTICE)
-    assert post.mailing.errand_in(kept) == NOTICE
+    assert await post.mailing.errand_in(kept) == NOTICE
 
 
 async def test_one_mail_that_nobody_foresaw_does_not_end_the_round(

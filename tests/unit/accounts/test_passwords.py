@@ -7,11 +7,13 @@ from collections.abc import Iterator
 
 import bcrypt
 import pytest
+from unit.accounts.house import keys_of
 
 from gateway.accounts import HashingBusy, Passwords
 from gateway.accounts.passwords import length_of
+from gateway.crypto import Roots
 
-PEPPER = b"pepper"
+PEPPER = keys_of(b"the pepper of these tests, long enough")
 
 
 @pytest.fixture
@@ -62,7 +64,7 @@ async def test_case_and_blanks_matter(passwords: Passwords) -> None:
 async def test_a_hash_says_nothing_without_the_pepper(passwords: Passwords) -> None:
     stored = await passwords.hash("hunter2")
     assert stored.startswith("v1$$2b$04$")
-    other = Passwords(b"another pepper", cost=4)
+    other = Passwords(keys_of(b"another pepper than that, long enough"), cost=4)
     assert not await other.verify("hunter2", stored)
     other.close()
     assert not bcrypt.checkpw(b"hunter2", stored.removeprefix("v1$").encode())
@@ -246,3 +248,53 @@ async def test_the_loop_goes_on_while_a_password_is_hashed(monkeypatch: pytest.M
 @pytest.mark.parametrize(("password", "length"), [("", 0), ("abc", 3), ("e\u0301", 1), ("𝒳𝒳", 2), ("ﬁ", 2)])
 def test_length_is_counted_in_code_points_after_composition(password: str, length: int) -> None:
     assert length_of(password) == length
+
+
+def changed() -> tuple[Roots, Passwords]:
+    """Return roots that are to become more, and what hashes with keys that follow from them."""
+    roots = Roots.new()
+    return roots, Passwords(roots.keys_for("password-pepper"), cost=4)
+
+
+async def test_a_password_stays_good_when_the_master_secret_changes_and_is_hashed_again() -> None:
+    roots, passwords = changed()
+    stored = await passwords.hash("hunter2")
+    assert stored.startswith("v1$$2b$04$")
+    roots.learn(roots.with_next())
+    assert not passwords.needs_rehash(stored)
+    roots.turn()
+    assert await passwords.verify("hunter2", stored)
+    assert not await passwords.verify("hunter3", stored)
+    assert passwords.needs_rehash(stored)
+    renewed = await passwords.hash("hunter2")
+    assert renewed.startswith("v2$$2b$04$")
+    assert await passwords.verify("hunter2", renewed)
+    assert not passwords.needs_rehash(renewed)
+    assert not await passwords.verify("hunter2", f"v1{renewed[2:]}")
+    passwords.close()
+
+
+async def test_a_pepper_that_another_process_has_is_looked_for_before_a_password_is_wrong() -> None:
+    roots, passwords = changed()
+    more = roots.with_next()
+    elsewhere = Passwords(more.keys_for("password-pepper"), cost=4)
+    stored = await elsewhere.hash("hunter2")
+
+    async def look() -> None:
+        roots.learn(more)
+
+    roots.refresh_with(look)
+    assert await passwords.verify("hunter2", stored)
+    assert not passwords.needs_rehash(stored)
+    passwords.close()
+    elsewhere.close()
+
+
+async def test_a_pepper_that_nobody_has_costs_the_same(rounds: list[int]) -> None:
+    _, passwords = changed()
+    stored = await passwords.hash("hunter2")
+    rounds.clear()
+    assert not await passwords.verify("hunter2", f"v9{stored[2:]}")
+    assert sum(rounds) == 2**4
+    assert passwords.needs_rehash("not one of ours")
+    passwords.close()

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from gateway.assembly.auditing import Auditing, open_auditing
 from gateway.audit import Level
-from gateway.crypto import MasterSecret, Sealer
+from gateway.crypto import Roots, Sealer
 from gateway.ports import SystemClock
 from gateway.settings import Settings
 from gateway.stores.spool import SpoolWriter
@@ -38,9 +38,9 @@ def ending() -> Iterator[ExitStack]:
 
 
 def _process(settings: Settings, database: Database, ending: ExitStack) -> tuple[Auditing, SpoolWriter]:
-    secret = MasterSecret(b"s" * 32)
+    roots = Roots({1: b"s" * 32})
     opened = open_auditing(
-        settings, database=database, secret=secret, sealer=Sealer(secret), clock=SystemClock()
+        settings, database=database, roots=roots, sealer=Sealer(roots), clock=SystemClock()
     )
     assert isinstance(opened.spool, SpoolWriter)
     ending.callback(opened.spool.close)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from structlog.testing import capture_logs
-from support.proofs import SIGNER, Hands, KeptCheckpoints
+from support.proofs import SIGNER, SIGNERS, Hands, KeptCheckpoints
 
 from gateway.audit import Auditor, Deliverer, Level, Notary, Pressure, deliver, encode, gaps
 from gateway.audit.checkpoint import Mark, Statement
@@ -102,7 +102,7 @@ def make(
     sink: Memory, kept: KeptCheckpoints, clock: Hands, pressure: Pressure
 ) -> Callable[[SpoolBacklog, Events], Deliverer]:
     def made(backlog: SpoolBacklog, events: Events) -> Deliverer:
-        return Deliverer(backlog, sink, events, notary=Notary(kept, SIGNER, clock), pressure=pressure)
+        return Deliverer(backlog, sink, events, notary=Notary(kept, SIGNERS, clock), pressure=pressure)
 
     return made
 
@@ -601,7 +601,7 @@ def _shipping(
     spool: SpoolWriter, sink: Memory, events: Auditor, root: Path, kept: KeptCheckpoints, pressure: Pressure
 ) -> Deliverer:
     backlog = SpoolBacklog(root, own=spool.writer, recent=spool.recent)
-    return Deliverer(backlog, sink, events, notary=Notary(kept, SIGNER, Hands()), pressure=pressure)
+    return Deliverer(backlog, sink, events, notary=Notary(kept, SIGNERS, Hands()), pressure=pressure)
 
 
 async def test_what_somebody_wrote_of_one_writer_does_not_hold_up_the_others_and_is_told_once(

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from support.proofs import SIGNER, Hands, KeptCheckpoints, dropped, run_of
+from support.proofs import SIGNER, SIGNERS, Hands, KeptCheckpoints, dropped, run_of
 
 from gateway.audit import Notary
 from gateway.audit.checkpoint import Mark, Statement, digest
@@ -26,7 +26,7 @@ def kept() -> KeptCheckpoints:
 
 @pytest.fixture
 def notary(kept: KeptCheckpoints, clock: Hands) -> Notary:
-    return Notary(kept, SIGNER, clock)
+    return Notary(kept, SIGNERS, clock)
 
 
 def _said(checkpoint: Checkpoint) -> Statement:
@@ -77,7 +77,7 @@ async def test_ten_thousand_records_do_not_wait(notary: Notary, kept: KeptCheckp
 async def test_what_takes_much_room_in_the_spool_does_not_wait(kept: KeptCheckpoints, clock: Hands) -> None:
     run = run_of(A, 3, bodies=[b"x" * 600, b"y" * 300, b"z" * 100])
     run = replace(run, personal=(b"", b"p" * 99, b"p"))
-    notary = Notary(kept, SIGNER, clock, portion=1100)
+    notary = Notary(kept, SIGNERS, clock, portion=1100)
     for _ in range(2):
         await notary.sign()
         kept.rows.clear()
@@ -109,7 +109,7 @@ async def test_one_that_another_process_was_quicker_with_is_signed_again(
     notary: Notary, kept: KeptCheckpoints, clock: Hands
 ) -> None:
     elsewhere = KeptCheckpoints()
-    await Notary(elsewhere, SIGNER, clock).sign()
+    await Notary(elsewhere, SIGNERS, clock).sign()
     kept.quicker = elsewhere.rows
     notary.shipped(run_of(A, 1))
     await notary.sign()
@@ -127,7 +127,7 @@ async def test_an_idle_installation_signs_once_a_minute(
 
 
 async def test_many_idle_processes_sign_once_a_minute_together(kept: KeptCheckpoints, clock: Hands) -> None:
-    processes = [Notary(kept, SIGNER, clock) for _ in range(4)]
+    processes = [Notary(kept, SIGNERS, clock) for _ in range(4)]
     for _ in range(600):
         clock.time += 0.5
         for one in processes:

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 
 import pytest
-from support.proofs import SIGNER, Hands, KeptCheckpoints, dropped, run_of
+from support.proofs import SIGNER, SIGNERS, Hands, KeptCheckpoints, dropped, run_of
 
 from gateway.audit import Disposal, Notary, retention
 from gateway.audit.checkpoint import Statement
@@ -75,7 +75,7 @@ def told() -> Told:
 
 @pytest.fixture
 def disposal(days: Days, kept: KeptCheckpoints, told: Told, clock: Hands) -> Disposal:
-    return Disposal(days, Notary(kept, SIGNER, clock), told, clock)
+    return Disposal(days, Notary(kept, SIGNERS, clock), told, clock)
 
 
 async def test_days_that_ended_long_enough_ago_are_removed_signed_for_and_told_of(
@@ -137,7 +137,7 @@ async def test_a_clock_that_is_set_ahead_does_not_end_what_is_young(
     for name in ("_FIRST", "_EVERY"):
         monkeypatch.setattr(retention, name, 0.001)
     clock = Set()
-    disposal = Disposal(days, Notary(kept, SIGNER, clock), told, clock)
+    disposal = Disposal(days, Notary(kept, SIGNERS, clock), told, clock)
     async with asyncio.TaskGroup() as group:
         task = group.create_task(disposal.run(keep=30 * DAY))
         await _until(lambda: days.calls >= 2)

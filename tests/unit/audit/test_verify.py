@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.proofs import (
     SIGNER,
+    SIGNERS,
     Hands,
     Installation,
     body_of,
@@ -18,12 +19,14 @@ from support.proofs import (
 )
 
 from gateway.audit import Copy, Finding, Notary, Verdict, Verifier
-from gateway.crypto import NoteSigner
+from gateway.audit.checkpoint import Statement, digest
+from gateway.crypto import NoteSigner, open_note
 from gateway.ports import Checkpoint, Damage, Run, Withheld
 
 A = "aaaaaaaa-0000-4000-8000-000000000001"
 B = "bbbbbbbb-0000-4000-8000-000000000002"
 C = "cccccccc-0000-4000-8000-000000000003"
+NEWER = NoteSigner("gateway-audit", b"n" * 32)
 
 
 @pytest.fixture
@@ -32,7 +35,7 @@ def there() -> Installation:
 
 
 async def _sign(there: Installation, *runs: Run, drop: Sequence[tuple[Run, int]] = ()) -> None:
-    notary = Notary(there.checkpoints, SIGNER, Hands())
+    notary = Notary(there.checkpoints, SIGNERS, Hands())
     for run in runs:
         notary.shipped(run)
     await notary.sign([dropped(run, upto) for run, upto in drop])
@@ -545,7 +548,7 @@ class TestRetention:
     async def test_an_old_writer_without_a_head_may_be_removed_too(self, there: Installation) -> None:
         run = run_of(A, 12)
         unknown = replace(dropped(run, 4), head=bytes(32))
-        await Notary(there.checkpoints, SIGNER, Hands()).sign([unknown])
+        await Notary(there.checkpoints, SIGNERS, Hands()).sign([unknown])
         there.ship(run.part(4, 12))
         assert (await _check(there)).findings == ()
 
@@ -789,6 +792,50 @@ class TestCheckpoints:
         verifier = Verifier(there, there.logs(), there.checkpoints, [old.key])
         verdict = await verifier.verify()
         assert (verdict.found, verdict.reach, verdict.unproven) == (3, None, 12)
+
+    async def _signed_by(self, there: Installation, *signers: NoteSigner) -> list[Checkpoint]:
+        """Sign three checkpoints, one of each of these, each behind the one before."""
+        rows, before = await self._three(there), None
+        for place, signer in enumerate(signers):
+            statement = replace(Statement.parse(open_note(rows[place].note, [SIGNER.key])), previous=before)
+            rows[place] = replace(rows[place], note=signer.sign(statement.text()))
+            before = digest(rows[place].note)
+        return rows
+
+    async def _by_two_keys(self, there: Installation, copy: str | None = None) -> Verdict:
+        verifier = Verifier(there, there.logs(), there.checkpoints, [SIGNER.key, NEWER.key])
+        copies = [] if copy is None else [Copy("copy.txt", copy.splitlines(keepends=True))]
+        return await verifier.verify(*copies)
+
+    async def test_a_newer_key_follows_an_older_one(self, there: Installation) -> None:
+        await self._signed_by(there, SIGNER, NEWER, NEWER)
+        verdict = await self._by_two_keys(there, _copy(there))
+        assert (verdict.found, verdict.unproven, verdict.checkpoints) == (0, 0, 3)
+
+    async def test_behind_a_newer_key_an_older_one_vouches_for_nothing(self, there: Installation) -> None:
+        await self._signed_by(there, SIGNER, NEWER, SIGNER)
+        verdict = await self._by_two_keys(there)
+        assert [(finding.place, finding.problem) for finding in verdict.findings] == [
+            (
+                "audit_checkpoints, number 3",
+                "this checkpoint cannot be trusted: it is signed with a key that was replaced before",
+            )
+        ]
+        assert verdict.reach is not None
+        assert verdict.reach.number == 2
+
+    async def test_that_holds_for_a_copy_too(self, there: Installation) -> None:
+        rows = await self._signed_by(there, NEWER, NEWER, SIGNER)
+        # The last one of a copy may be half written.
+        copy = f"{_copy(there)}\n{rows[0].note}"
+        del rows[2]
+        verdict = await self._by_two_keys(there, copy)
+        assert [(finding.place, finding.problem) for finding in verdict.findings] == [
+            (
+                "copy.txt, after checkpoint 2",
+                "this checkpoint cannot be trusted: it is signed with a key that was replaced before",
+            )
+        ]
 
 
 async def test_findings_are_counted_where_there_are_too_many_to_keep(there: Installation) -> None:

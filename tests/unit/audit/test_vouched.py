@@ -51,7 +51,7 @@ def _add(kept: Counted, day: int, *marks: tuple[str, int], signer: NoteSigner = 
 
 async def _younger(kept: Counted, *ends: tuple[str, int]) -> set[str]:
     wanted = [Dropped(writer=writer, upto=upto, head=HEAD) for writer, upto in ends]
-    return set(await younger(kept, SIGNER.key, wanted, limit=_time(10)))
+    return set(await younger(kept, [SIGNER.key], wanted, limit=_time(10)))
 
 
 async def test_what_was_signed_for_in_time_is_old(kept: Counted) -> None:

@@ -1,5 +1,6 @@
 """`gateway audit export` and `hash`."""
 
+import asyncio
 import csv
 import io
 import json
@@ -8,10 +9,10 @@ import sys
 import pytest
 from support.records import leave_behind
 
+from gateway.assembly import open_stores
 from gateway.audit import keyed_hash
 from gateway.cli import audit
 from gateway.cli.audit_export import export, hash_
-from gateway.crypto import MasterSecret
 from gateway.formats import FORMATS
 from gateway.model import timestamp
 from gateway.ports import SystemClock
@@ -113,8 +114,12 @@ def test_the_hash_of_a_value_is_the_one_that_records_have(
 ) -> None:
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(given)))
     assert hash_(settings) == 0
-    secret = MasterSecret((settings.data_dir / "secret").read_bytes().strip())
-    assert lines(capsys) == [keyed_hash(secret.derive("audit-hash"), "203.0.113.7")]
+    assert lines(capsys) == [keyed_hash(asyncio.run(_hash_key(settings)), "203.0.113.7")]
+
+
+async def _hash_key(settings: Settings) -> bytes:
+    async with open_stores(settings) as stores:
+        return stores.roots.derive("audit-hash")
 
 
 @pytest.mark.parametrize(

@@ -255,7 +255,7 @@ class TestKeys:
         (("absent", None), "--checkpoints: absent: No such file"),
         ((".", None), "--checkpoints: .: Is a directory"),
         ((None, "absent"), "--key: absent: No such file"),
-        ((None, "empty"), "--key: empty: there is no key; `gateway audit verify --show-key` prints one"),
+        ((None, "empty"), "--key: empty: there is no key; `gateway audit verify --show-key` prints them"),
         ((None, "wrong"), "--key: wrong: this is no Ed25519 key"),
     ],
 )

@@ -1,5 +1,6 @@
 """`gateway clients`, on an empty directory as an operator finds it."""
 
+import io
 import json
 from pathlib import Path
 from typing import Any
@@ -101,3 +102,75 @@ def test_what_is_no_duration_is_refused(
 def test_a_client_that_is_not_there(settings: Settings, capsys: pytest.CaptureFixture[str]) -> None:
     assert clients.revoke(settings, "cli_1", output="json") == 1
     assert "gateway clients list" in capsys.readouterr().err
+
+
+JWK = {"kty": "OKP", "crv": "X25519", "x": "3p7bfXt9wbTTW2HC7OQ1Nz-DQ8hbeGdNrfx-FG-IK08", "kid": "2026"}
+"""The public key of RFC 8037, appendix A.6."""
+THUMBPRINT = "giQqigT_IKcuzHl0FVJ3k5ts3_TWNAxvsC08UZsfcM8"
+
+
+@pytest.fixture
+def jwk_file(tmp_path: Path) -> str:
+    file = tmp_path / "billing.jwk"
+    file.write_text(json.dumps({**JWK, "use": "enc", "note": "ours"}))
+    return str(file)
+
+
+def listed(settings: Settings, capsys: pytest.CaptureFixture[str]) -> Any:
+    assert clients.list_all(settings, output="json") == 0
+    return printed(capsys)[0]
+
+
+def test_a_client_may_come_with_a_public_key(
+    settings: Settings, capsys: pytest.CaptureFixture[str], jwk_file: str
+) -> None:
+    assert clients.create(settings, "billing", roles=[], jwk_file=jwk_file, output="json") == 0
+    assert printed(capsys)["key_thumbprint"] == THUMBPRINT
+    assert listed(settings, capsys)["key_thumbprint"] == THUMBPRINT
+    assert clients.rotate(settings, "billing", overlap="0s", output="json") == 0
+    assert printed(capsys)["key_thumbprint"] == THUMBPRINT
+
+
+def test_a_client_is_given_a_public_key_and_loses_it(
+    settings: Settings,
+    capsys: pytest.CaptureFixture[str],
+    jwk_file: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert clients.create(settings, "billing", roles=[], output="json") == 0
+    assert printed(capsys)["key_thumbprint"] is None
+    assert clients.set_jwk(settings, "billing", jwk_file=jwk_file, none=False, output="json") == 0
+    assert printed(capsys)["key_thumbprint"] == THUMBPRINT
+    assert clients.set_jwk(settings, "billing", jwk_file=None, none=True, output="json") == 0
+    assert printed(capsys)["key_thumbprint"] is None
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(json.dumps(JWK).encode())))
+    assert clients.set_jwk(settings, "billing", jwk_file="-", none=False, output="text") == 0
+    assert THUMBPRINT in capsys.readouterr().out
+    assert listed(settings, capsys)["key_thumbprint"] == THUMBPRINT
+
+
+@pytest.mark.parametrize("members", [{"d": "AA"}, {"crv": "Ed25519"}, {"kty": "RSA"}, {"use": "sig"}])
+def test_a_key_that_is_not_for_that_is_not_taken(
+    settings: Settings, capsys: pytest.CaptureFixture[str], tmp_path: Path, members: dict[str, str]
+) -> None:
+    file = tmp_path / "billing.jwk"
+    file.write_text(json.dumps({**JWK, **members}))
+    assert clients.create(settings, "billing", roles=[], jwk_file=str(file), output="json") == 2
+    assert clients.set_jwk(settings, "billing", jwk_file=str(file), none=False, output="json") == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err.count(f"the key in --jwk-file {file} cannot be used") == 2
+    assert clients.list_all(settings, output="json") == 0
+    assert printed(capsys) == []
+
+
+def test_a_key_is_given_or_taken_and_not_both(
+    settings: Settings, capsys: pytest.CaptureFixture[str], jwk_file: str
+) -> None:
+    for file, none in ((None, False), (jwk_file, True)):
+        assert clients.set_jwk(settings, "billing", jwk_file=file, none=none, output="json") == 2
+        assert "--none" in capsys.readouterr().err
+    assert clients.set_jwk(settings, "billing", jwk_file=None, none=True, output="json") == 1
+    assert "gateway clients list" in capsys.readouterr().err
+    assert clients.set_jwk(settings, "billing", jwk_file="missing", none=False, output="json") == 2
+    assert "missing cannot be read" in capsys.readouterr().err

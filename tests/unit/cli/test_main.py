@@ -1,5 +1,7 @@
 """The command line itself: whatever is wrong with it is one sentence, and never a traceback."""
 
+from pathlib import Path
+
 import pytest
 
 from gateway.cli import main as command_line
@@ -43,6 +45,16 @@ def test_a_group_without_a_command_shows_its_help(
     code, out, told = ended(monkeypatch, capsys, "users")
     assert code == 2
     assert "set-password" in out + told
+
+
+@pytest.mark.parametrize("words", ["--version", "schema policies"])
+def test_what_cannot_be_written_is_one_sentence(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], words: str
+) -> None:
+    with Path("/dev/full").open("w", encoding="utf-8") as full:
+        monkeypatch.setattr("sys.stdout", full)
+        code, _, told = ended(monkeypatch, capsys, *words.split())
+    assert (code, told) == (1, "gateway: not everything could be written: No space left on device\n")
 
 
 def test_a_command_that_is_fine_ends_with_0(

@@ -15,22 +15,10 @@ def _found(loaded: Loaded) -> list[str]:
     return [each.code for each in loaded.findings if each.severity is Severity.ERROR]
 
 
-@pytest.mark.parametrize(
-    ("text", "words"),
-    [
-        ("    mode: {shadow_until: 2026-12-31}\n", "trial"),
-        ("    encrypt_response: {key: reports}\n", "encryption"),
-        ("    decrypt_request: {key: reports}\n", "decryption"),
-        ("    encrypt_fields: {response: [a.b]}\n", "encryption of single fields"),
-        ("    encrypt_fields: [a]\n", "encryption of single fields"),
-    ],
-)
-def test_a_key_of_a_route_that_is_not_enforced_is_refused(
-    load: Load, policies: str, text: str, words: str
-) -> None:
-    loaded = load(policies.replace(_CHANGE, _CHANGE + text))
+def test_a_key_of_a_route_that_is_not_enforced_is_refused(load: Load, policies: str) -> None:
+    loaded = load(policies.replace(_CHANGE, _CHANGE + "    mode: {shadow_until: 2026-12-31}\n"))
     assert _found(loaded) == ["E190"]
-    assert words in loaded.findings[0].message or any(words in each.message for each in loaded.findings)
+    assert any("trial" in each.message for each in loaded.findings)
     assert loaded.snapshot is None
 
 

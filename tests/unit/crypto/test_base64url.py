@@ -1,3 +1,6 @@
+import base64
+import random
+
 import pytest
 from hypothesis import given
 from hypothesis.strategies import binary
@@ -17,6 +20,17 @@ def test_nothing_but_the_one_spelling_is_decoded(text: bytes) -> None:
     except ValueError:
         return
     assert encode_base64url(data).encode() == text
+
+
+@pytest.mark.parametrize("length", [196_607, 196_608, 196_609, 400_000, 589_824])
+def test_long_data_are_encoded_in_pieces_that_make_one_text(length: int) -> None:
+    data = random.Random(length).randbytes(length)
+    text = encode_base64url(data)
+    assert text == base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+    assert decode_base64url(text.encode()) == data
+    for place in (0, 196_607, 196_608, len(text) - 1):
+        with pytest.raises(ValueError, match=r"."):
+            decode_base64url(f"{text[:place]}={text[place + 1 :]}".encode())
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis.strategies import binary, integers, text
 
-from gateway.crypto import MasterSecret, SealBroken, Sealer
+from gateway.crypto import MasterSecret, Roots, SealBroken, Sealer
 
 SEALER = Sealer(MasterSecret(b"s" * 32))
 
@@ -49,7 +49,7 @@ def test_equal_values_do_not_look_equal() -> None:
     assert SEALER.seal(b"value", context="row:1") != SEALER.seal(b"value", context="row:1")
 
 
-def test_the_form_names_its_version_and_hides_the_value() -> None:
+def test_the_form_names_its_generation_and_hides_the_value() -> None:
     sealed = SEALER.seal(b"plain value", context="row:1")
     assert sealed[0] == 1
     assert len(sealed) == 1 + 12 + len(b"plain value") + 16
@@ -58,3 +58,40 @@ def test_the_form_names_its_version_and_hides_the_value() -> None:
 
 def test_a_sealer_shows_nothing() -> None:
     assert "sss" not in repr(SEALER)
+
+
+def two_generations() -> tuple[Sealer, Roots]:
+    """Return a sealer that seals under the second generation, and the roots."""
+    roots = Roots.of(MasterSecret(b"s" * 32))
+    sealer = Sealer(roots)
+    roots.learn(roots.with_next())
+    roots.turn()
+    return sealer, roots
+
+
+def test_what_an_older_generation_sealed_still_opens_and_the_newest_seals() -> None:
+    sealer, roots = two_generations()
+    assert sealer.open(SEALER.seal(b"value", context="row:1"), context="row:1") == b"value"
+    sealed = sealer.seal(b"value", context="row:1")
+    assert sealed[0] == 2
+    assert Sealer(roots).open(sealed, context="row:1") == b"value"
+    with pytest.raises(SealBroken):
+        SEALER.open(sealed, context="row:1")
+
+
+def test_a_value_does_not_pass_for_one_of_another_generation() -> None:
+    sealer, _ = two_generations()
+    for sealed in (sealer.seal(b"value", context="row:1"), SEALER.seal(b"value", context="row:1")):
+        with pytest.raises(SealBroken):
+            sealer.open(bytes([3 - sealed[0]]) + sealed[1:], context="row:1")
+
+
+def test_only_what_is_older_is_sealed_anew() -> None:
+    sealer, _ = two_generations()
+    renewed = sealer.renewed(SEALER.seal(b"value", context="row:1"), context="row:1")
+    assert renewed is not None
+    assert renewed[0] == 2
+    assert sealer.open(renewed, context="row:1") == b"value"
+    assert sealer.renewed(renewed, context="row:1") is None
+    with pytest.raises(SealBroken):
+        sealer.renewed(SEALER.seal(b"value", context="row:1"), context="row:2")

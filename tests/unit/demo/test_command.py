@@ -9,7 +9,12 @@ import pytest
 from gateway.assembly import StartRefused, open_stores
 from gateway.cli import demo
 from gateway.demo.upstream import HOST
-from gateway.operations import create_user, list_users, operator_at_the_command_line
+from gateway.operations import (
+    create_user,
+    list_crypto_keys,
+    list_users,
+    operator_at_the_command_line,
+)
 from gateway.settings import Settings, load_settings
 
 ROOT = Path(__file__).parents[3]
@@ -29,6 +34,16 @@ async def test_the_users_of_the_demo_are_made_once(tmp_path: Path) -> None:
     assert await demo._seed(settings)
     assert await demo._seed(settings)
     assert await _users(settings) == {"alice": frozenset({"customer"}), "olivia": frozenset({"admin"})}
+
+
+async def test_the_key_of_the_demo_is_made_once(tmp_path: Path) -> None:
+    settings = _settings(tmp_path)
+    for _ in range(2):
+        await demo._seed(settings)
+        async with open_stores(settings) as stores:
+            (key,) = await list_crypto_keys(stores.crypto_keys)
+        assert (key.name, key.newest.version) == (demo.KEY, 1)
+        assert f"encrypt_response: {{key: {demo.KEY}}}" in (ROOT / "policies.yaml").read_text()
 
 
 async def test_a_data_directory_with_users_of_its_own_gets_none_whose_password_everybody_knows(

@@ -54,6 +54,15 @@ async def test_a_user_and_the_health_answer(client: Client) -> None:
     assert (await client.get("/healthz")).status == 200
 
 
+async def test_a_report_has_figures_when_there_is_one(client: Client) -> None:
+    assert await (await client.get("/reports/2026-q2")).json() == {
+        "id": "2026-q2",
+        "revenue": 4531000,
+        "profit": 748000,
+    }
+    assert (await client.get("/reports/1999-q1")).status == 404
+
+
 async def test_echo_tells_the_target_the_header_lines_in_order_and_the_body(client: Client) -> None:
     body = b"\x00\xff" * 1000
     head = b"PATCH /echo/a%2Fb%0a?x=%zz HTTP/1.1\r\nHost: h\r\nX-Dup: a\r\nx-dup: b\r\nContent-Length: 2000\r\n\r\n"

@@ -12,7 +12,11 @@ from gateway.model import Fields, Framing, RequestHead
 
 
 class Wire(BaseProtocol):
-    """As much of a client connection."""
+    """As much of a client connection. Whatever comes has come: there is nothing to hold back."""
+
+    def pause_reading(self) -> None: ...
+
+    def resume_reading(self, resume_parser: bool = True) -> None: ...
 
 
 def sending(media_type: bytes, length: int = 20) -> RequestHead:

@@ -1,11 +1,12 @@
 """The keys that requests count under."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from gateway.limits import charges_for
-from gateway.model import ANONYMOUS, Principal, PrincipalKind
+from gateway.limits import charges_for, times
+from gateway.model import ANONYMOUS, Charge, Principal, PrincipalKind
 
 ALICE = Principal(
     id="usr_1",
@@ -86,3 +87,15 @@ def test_a_long_value_is_counted_under_its_digest(key: Any) -> None:
     other = key("header.a", lines=((b"a", b"x" * 10_001),))
     assert len(long[1]) == len(other[1]) == 32
     assert long != other
+
+
+def test_what_is_charged_several_times_costs_as_much_under_the_same_key(limit: Any) -> None:
+    cheap, dear = limit("a"), replace(limit("b"), cost=3)
+    charges = (Charge(cheap, ("a", "usr_1")), Charge(dear, ("b", "usr_1")))
+    for charge, written in zip(times(charges, 7), charges, strict=True):
+        assert charge.key == written.key
+        assert charge.limit == replace(written.limit, cost=7 * written.limit.cost)
+    # Counters tell limits apart by which object they are.
+    assert [charge.limit for charge in times(charges, 1)] == [cheap, dear]
+    assert times(charges, 1)[0].limit is cheap
+    assert times(charges, 7)[1].limit is times(charges, 7)[1].limit

@@ -53,9 +53,12 @@ COMPLETION = Completion(
 )
 
 
-def lines(*, as_json: bool, refusal: Refusal | None = None) -> bytes:
+def lines(
+    *, as_json: bool, refusal: Refusal | None = None, hide: Callable[[str], str] | None = None
+) -> bytes:
     reading, writing = os.pipe()
     log = AccessLog(enabled=True, as_json=as_json, descriptor=writing)
+    log.hide_address = hide
     log.start()
     if refusal is None:
         log.completed(permit(), COMPLETION)
@@ -73,6 +76,13 @@ def test_a_line_says_what_happened_and_keeps_the_query_to_itself() -> None:
     assert (line["method"], line["path"], line["status"], line["route"]) == ("GET", "/a", 200, "r")
     assert (line["actor"], line["source_ip"], line["outcome"]) == (None, "192.0.2.1", "complete")
     assert "secret" not in json.dumps(line)
+
+
+@pytest.mark.parametrize("as_json", [True, False])
+def test_the_address_of_a_client_is_shown_as_it_is_said(as_json: bool) -> None:
+    written = lines(as_json=as_json, hide=lambda address: f"{address[:3]}***").decode()
+    assert "192***" in written
+    assert "192.0.2.1" not in written
 
 
 def test_an_answer_of_the_gateway_itself_says_how_long_it_took() -> None:

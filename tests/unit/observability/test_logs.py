@@ -9,13 +9,14 @@ from collections.abc import Iterator
 import pytest
 import structlog
 
-from gateway.observability import log, set_up_logs
+from gateway.observability import hide_addresses, log, set_up_logs
 
 
 @pytest.fixture(autouse=True)
 def _logs_of_others() -> Iterator[None]:
     handlers, level = logging.root.handlers[:], logging.root.level
     yield
+    hide_addresses(None)
     structlog.reset_defaults()
     logging.root.handlers, logging.root.level = handlers, level
 
@@ -70,3 +71,20 @@ def test_a_line_goes_out_in_one_write_with_its_end(monkeypatch: pytest.MonkeyPat
     log.info("something")
     assert [text.count("\n") for text in writes] == [1]
     assert writes[0].endswith("}\n")
+
+
+@pytest.mark.parametrize("form", ["json", "text"])
+def test_the_address_of_a_client_is_shown_as_the_policy_wants_it(
+    form: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    set_up_logs(level="info", form=form)
+    hide_addresses(lambda address: f"{address[:3]}***")
+    log.info("something", source_ip="192.0.2.1")
+    log.info("something", listen="192.0.2.7")
+    hide_addresses(None)
+    log.info("something", source_ip="192.0.2.9")
+    hidden, own, shown = capsys.readouterr().out.splitlines()
+    assert "192***" in hidden
+    assert "192.0.2.1" not in hidden
+    assert "192.0.2.7" in own
+    assert "192.0.2.9" in shown

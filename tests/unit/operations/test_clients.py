@@ -1,19 +1,23 @@
 """What operators do with OAuth clients."""
 
+import json
 from hashlib import sha256
 
 import pytest
 from unit.accounts.house import House
 
 from gateway.accounts import AccountRefusal
+from gateway.crypto import read_recipient
 from gateway.model import EventKind, Reason, timestamp
 from gateway.operations import (
     IssuedClient,
     create_client,
+    key_thumbprint,
     list_clients,
     operator_at_the_command_line,
     revoke_client,
     rotate_client,
+    set_client_key,
 )
 from gateway.ports import AuditUnavailable, OAuthClient
 from gateway.stores.sql import SqlClientStore
@@ -167,3 +171,79 @@ async def test_what_is_not_there_is_not_found(house: House, clients: SqlClientSt
     for answer in (await revoke(house, clients, "cli_9"), await rotate(house, clients, "cli_9")):
         assert isinstance(answer, AccountRefusal)
         assert answer.reason is Reason.NOT_FOUND
+
+
+JWK = {"kty": "OKP", "crv": "X25519", "x": "3p7bfXt9wbTTW2HC7OQ1Nz-DQ8hbeGdNrfx-FG-IK08", "kid": "2026"}
+KEY = read_recipient({**JWK, "use": "enc", "alg": "ECDH-ES", "note": "ours"})
+"""The public key of RFC 8037, appendix A.6."""
+THUMBPRINT = "giQqigT_IKcuzHl0FVJ3k5ts3_TWNAxvsC08UZsfcM8"
+
+
+async def test_a_client_is_made_with_its_public_key_and_both_are_recorded(
+    house: House, clients: SqlClientStore
+) -> None:
+    made = await create_client(
+        clients,
+        house.events,
+        house.clock,
+        name="billing",
+        roles=frozenset(),
+        key=KEY,
+        operator=OPERATOR,
+    )
+    assert isinstance(made, IssuedClient)
+    stored = await clients.find(made.client.id)
+    assert stored is not None
+    # Only what makes it that key, and its name.
+    assert json.loads(stored.jwk or "") == JWK
+    assert key_thumbprint(stored) == THUMBPRINT
+    assert house.events.kinds == [EventKind.CLIENT_CREATED, EventKind.CLIENT_KEY_SET]
+    assert house.events.kept[1].attributes == {"client": stored.id, "thumbprint": THUMBPRINT}
+
+
+@pytest.mark.parametrize(
+    "jwk", ["", "{", "[]", "5", "{}", '{"kty": "OKP", "crv": "X25519", "x": 5}', "\ud800"]
+)
+def test_a_public_key_that_is_damaged_is_said_to_be_unreadable(jwk: str) -> None:
+    client = OAuthClient(
+        id="cli_1", name="billing", roles=frozenset(), secrets=(), epoch=0, created_at=0.0, jwk=jwk
+    )
+    assert key_thumbprint(client) == "unreadable"
+
+
+async def test_a_client_is_given_a_public_key_and_none(house: House, clients: SqlClientStore) -> None:
+    made = await create(house, clients)
+    assert isinstance(made, IssuedClient)
+    for key, thumbprint in ((KEY, THUMBPRINT), (None, None)):
+        client = await set_client_key(
+            clients, house.events, house.clock, name="Billing", key=key, operator=OPERATOR
+        )
+        assert isinstance(client, OAuthClient)
+        assert client == await clients.find(made.client.id)
+        assert key_thumbprint(client) == thumbprint
+        event = house.events.kept[-1]
+        assert (event.kind, event.actor) == (EventKind.CLIENT_KEY_SET, OPERATOR)
+        assert event.attributes == {"client": client.id, "thumbprint": thumbprint or "none"}
+
+
+async def test_without_a_record_a_client_keeps_the_key_that_it_has(
+    house: House, clients: SqlClientStore
+) -> None:
+    await create(house, clients)
+    house.events.away = True
+    with pytest.raises(AuditUnavailable):
+        await set_client_key(clients, house.events, house.clock, name="billing", key=KEY, operator=OPERATOR)
+    (client,) = await clients.list()
+    assert client.jwk is None
+
+
+async def test_whoever_is_not_there_or_has_ended_gets_no_key(house: House, clients: SqlClientStore) -> None:
+    await create(house, clients)
+    await revoke(house, clients, "billing")
+    for name, reason in (("billing", Reason.CONFLICT), ("cli_9", Reason.NOT_FOUND)):
+        refused = await set_client_key(
+            clients, house.events, house.clock, name=name, key=KEY, operator=OPERATOR
+        )
+        assert isinstance(refused, AccountRefusal)
+        assert refused.reason is reason
+    assert EventKind.CLIENT_KEY_SET not in house.events.kinds

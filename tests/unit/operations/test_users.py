@@ -133,7 +133,7 @@ async def test_what_waits_to_be_written_to_an_erased_person_is_forgotten(
     for email in ("ADA@example.com", "bob@example.com"):
         await mailing.ask(Errand(kind=ErrandKind.RESET, email=email))
     await delete(house, eraser, "ada", erase=True)
-    left = [mailing.errand_in(kept) for kept in await mailing.queue.waiting()]
+    left = [await mailing.errand_in(kept) for kept in await mailing.queue.waiting()]
     assert [errand and errand.email for errand in left] == ["bob@example.com"]
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from support.proofs import SIGNER, Hands, Installation, dropped, run_of
+from support.proofs import SIGNER, SIGNERS, Hands, Installation, dropped, run_of
 
 from gateway.audit import Copy, Disposal, Notary, Verifier
 from gateway.model import ANONYMOUS, Event, EventKind
@@ -56,7 +56,7 @@ async def test_ending_what_is_old_is_recorded_with_who_did_it() -> None:
             return 2
 
     there, told, clock = Installation(), Told(), Hands()
-    disposal = Disposal(Days(), Notary(there.checkpoints, SIGNER, clock), told, clock)
+    disposal = Disposal(Days(), Notary(there.checkpoints, SIGNERS, clock), told, clock)
     assert await prune_trail(disposal, keep=86400.0, operator=ANONYMOUS) == 2
     (event,) = told.events
     assert (event.kind, event.actor) == (EventKind.AUDIT_GAP, ANONYMOUS)

@@ -18,6 +18,7 @@ from gateway.audit import decode, keyed_hash
 from gateway.config import Current, Recorded, Snapshot, load_configuration
 from gateway.crypto import open_parts
 from gateway.identity import ABSENT, Answer, Authenticator, Rejected
+from gateway.limits import LimitPlan
 from gateway.model import (
     ANONYMOUS,
     Charge,
@@ -32,6 +33,7 @@ from gateway.model import (
     Refusal,
     RequestHead,
     Route,
+    Unsettled,
     Verdict,
 )
 from gateway.observability import Metrics, families
@@ -43,8 +45,10 @@ from gateway.stores.spool import SpoolWriter, UnshippedSpool
 
 POLICIES = """\
 version: 1
+roles: {cipher: {scopes: ["gateway:crypto"]}}
 authenticators: {gateway: {kind: gateway_jwt}}
 defaults: {authn: [gateway], limits: [{limit: 3/min, per: client_ip}]}
+crypto: {limits: [{limit: 6/min, per: principal, cost: 2}, {limit: 100/min, per: all}]}
 deny: [{id: evil, when: {header.x-evil: {present: true}}}]
 routes:
   - {id: open, match: {methods: [GET], path: /open}, upstream: s, authn: public, because: For tests}
@@ -55,6 +59,16 @@ routes:
     require: authenticated
     cors: {origins: [https://app.example.com]}
   - {id: gone, match: {methods: [GET], path: /gone}, authn: public, because: For tests, respond: {status: 410}}
+  - id: sealed
+    match: {methods: [GET], path: /sealed}
+    upstream: s
+    require: authenticated
+    encrypt_response: {key: reports}
+  - id: secret
+    match: {methods: [POST], path: /secret}
+    upstream: s
+    require: authenticated
+    decrypt_request: {key: reports}
 """
 UPSTREAMS = 'version: 1\nupstreams: {s: {targets: [{url: "http://127.0.0.1:9"}]}}\n'
 WALT = Principal(id="usr_1", kind=PrincipalKind.USER, name="walt", authn="gateway", authn_kind="gateway_jwt")
@@ -609,6 +623,69 @@ async def test_a_client_that_leaves_while_its_decision_is_written_is_counted_and
     assert counted(metrics) == {"open allow ok": 1}
 
 
+async def test_a_permit_that_depends_on_what_is_encrypted_is_written_down_when_that_is_known(
+    enforcer: Enforcer, metrics: Metrics, tmp_path: Path
+) -> None:
+    unsettled, snapshot = await enforcer.decide(head("/sealed"))
+    assert isinstance(unsettled, Unsettled)
+    assert written(tmp_path) == []
+    assert await enforcer.settle(unsettled.permit, snapshot, waited=False) is unsettled.permit
+    (record,) = written(tmp_path)
+    assert b'"decision":"allow"' in record
+    refusal = Refusal(
+        head=unsettled.permit.head, reason=Reason.DECRYPTION_FAILED, route=unsettled.permit.route
+    )
+    assert await enforcer.settle(refusal, snapshot, waited=True) is refusal
+    (_, record) = written(tmp_path)
+    assert b'"decision":"deny"' in record
+    assert counted(metrics) == {"sealed allow ok": 1, "sealed deny decryption-failed": 1}
+
+
+async def test_a_permit_that_cannot_be_written_down_when_that_is_known_is_none(
+    enforcer: Enforcer, spool: SpoolWriter
+) -> None:
+    unsettled, snapshot = await enforcer.decide(head("/sealed"))
+    assert isinstance(unsettled, Unsettled)
+    spool.close()
+    settled = await enforcer.settle(unsettled.permit, snapshot, waited=False)
+    assert isinstance(settled, Refusal)
+    assert settled.reason is Reason.AUDIT_UNAVAILABLE
+
+
+async def test_a_permit_that_ended_while_a_body_came_is_none(enforcer: Enforcer, tokens: Scripted) -> None:
+    unsettled, snapshot = await enforcer.decide(replace(head("/secret"), method="POST"))
+    assert isinstance(unsettled, Unsettled)
+    permit = unsettled.permit
+    tokens.now = Rejected("revoked")
+    assert await enforcer.settle(permit, snapshot, waited=False) is permit
+    settled = await enforcer.settle(permit, snapshot, waited=True)
+    assert isinstance(settled, Refusal)
+    assert (settled.reason, settled.challenges) == (Reason.CREDENTIALS_INVALID, ("Bearer",))
+    tokens.now = None
+    assert await enforcer.settle(permit, snapshot, waited=True) is permit
+    enforcer._stages = replace(enforcer._stages, blocked=HeldOff({permit.head.client: inf}))
+    settled = await enforcer.settle(permit, snapshot, waited=True)
+    assert isinstance(settled, Refusal)
+    assert settled.reason is Reason.ADDRESS_BLOCKED
+
+
+@pytest.mark.parametrize(
+    ("path", "method", "reason"),
+    [
+        ("/sealed", "GET", Reason.RESPONSE_NOT_ENCRYPTABLE),
+        ("/secret", "POST", Reason.DECRYPTION_FAILED),
+    ],
+)
+async def test_what_another_proxy_forwards_is_refused_where_it_would_have_to_be_encrypted(
+    enforcer: Enforcer, path: str, method: str, reason: Reason
+) -> None:
+    decision, _ = await enforcer.check(replace(head(path), method=method))
+    assert isinstance(decision, Refusal)
+    assert decision.reason is reason
+    decision, _ = await enforcer.check(head("/closed"))
+    assert isinstance(decision, Permit)
+
+
 async def test_a_block_holds_for_our_own_endpoints_and_for_what_goes_on(enforcer: Enforcer) -> None:
     permit, _ = await enforcer.decide(head("/open"))
     assert isinstance(permit, Permit)
@@ -622,3 +699,116 @@ async def test_a_block_holds_for_our_own_endpoints_and_for_what_goes_on(enforcer
     refusal = await enforcer.admit_own(head("/gateway/v1/x"), unknown, [])
     assert isinstance(refusal, Refusal)
     assert refusal.reason is Reason.ADDRESS_BLOCKED
+
+
+async def test_whoever_lacks_the_scope_of_an_endpoint_is_refused_and_pays_for_it(
+    enforcer: Enforcer, tokens: Scripted
+) -> None:
+    request = head("/gateway/v1/auth/me")
+    needing = replace(ME, scope="gateway:crypto")
+    holding = replace(WALT, roles=frozenset({"cipher"}))
+    narrowed = replace(holding, scope_limit=frozenset({"orders:read"}))
+    tokens.answer = replace(holding, scope_limit=frozenset({"gateway:crypto"}))
+    assert await enforcer.admit_own(request, needing, [tokens]) is tokens.answer
+    for tokens.answer in (WALT, narrowed):
+        refused = await enforcer.admit_own(request, needing, [tokens])
+        assert isinstance(refused, Refusal)
+        assert (refused.reason, refused.principal) == (Reason.INSUFFICIENT_SCOPE, tokens.answer)
+        assert refused.detail == "This needs the scope gateway:crypto."
+        assert 'scope="gateway:crypto"' in refused.challenges[0]
+    tokens.answer = holding
+    refused = await enforcer.admit_own(request, needing, [tokens])
+    assert isinstance(refused, Refusal)
+    assert refused.reason is Reason.RATE_EXCEEDED
+
+
+async def test_values_are_charged_one_by_one_and_all_or_none(enforcer: Enforcer) -> None:
+    request = head("/gateway/v1/crypto/encrypt/reports")
+
+    async def charge(count: int) -> tuple[int, ...] | Refusal:
+        said = await enforcer.charge_values(
+            request, enforcer.snapshot, principal=WALT, route="gateway:crypto", count=count
+        )
+        return said if isinstance(said, Refusal) else tuple(tally.remaining for tally in said)
+
+    assert await charge(2) == (2, 98)
+    refused = await charge(2)
+    assert isinstance(refused, Refusal)
+    assert refused.reason is Reason.RATE_EXCEEDED
+    assert (refused.rule or "").startswith("crypto:0 ")
+    assert refused.retry_after == pytest.approx(60, abs=1)
+    assert (refused.principal, refused.detail) == (WALT, None)
+    assert [tally.remaining for tally in refused.tallies] == [2, 98]
+    assert await charge(1) == (0, 97)
+
+
+async def test_more_values_than_a_limit_ever_admits_are_told_how_many_it_would(enforcer: Enforcer) -> None:
+    request = head("/gateway/v1/crypto/encrypt/reports")
+    refused = await enforcer.charge_values(
+        request, enforcer.snapshot, principal=WALT, route="gateway:crypto", count=4
+    )
+    assert isinstance(refused, Refusal)
+    assert refused.reason is Reason.RATE_EXCEEDED
+    assert refused.detail == "A limit admits at most 3 values at once; send fewer."
+
+
+async def test_a_request_whose_values_are_refused_is_charged_nothing_at_all(enforcer: Enforcer) -> None:
+    request = head("/gateway/v1/auth/me")
+    route = ME.route.id
+    tokens = Scripted(WALT)
+
+    async def call(count: int) -> bool:
+        admitted = await enforcer.admit_own(request, ME, [tokens])
+        assert admitted is WALT
+        await asyncio.sleep(0)
+        said = await enforcer.charge_values(
+            request, enforcer.snapshot, principal=WALT, route=route, count=count
+        )
+        return not isinstance(said, Refusal)
+
+    for _ in range(4):
+        assert not any(await asyncio.gather(*(call(4) for _ in range(3))))
+    assert [await call(1) for _ in range(3)] == [True] * 3
+    # The address has spent what it has, and only that.
+    refused = await enforcer.admit_own(request, ME, [tokens])
+    assert isinstance(refused, Refusal)
+    assert refused.reason is Reason.RATE_EXCEEDED
+
+
+class Lost(MemoryCounters):
+    """Counters that cannot be asked about values."""
+
+    async def take(self, charges: Sequence[Charge]) -> Verdict:
+        if any(limit.id.startswith("crypto") for limit, _ in charges):
+            raise StoreUnavailable("Redis is away")
+        return await super().take(charges)
+
+
+async def test_nor_is_one_whose_values_nobody_can_count(enforcer: Enforcer) -> None:
+    enforcer = Enforcer(
+        current=Current(enforcer.snapshot),
+        stages=replace(enforcer._stages, counters=Lost(SystemClock())),
+        auditor=enforcer._auditor,
+        metrics=Metrics(),
+    )
+    request = head("/gateway/v1/auth/me")
+    for _ in range(4):
+        assert await enforcer.admit_own(request, ME, [Scripted(WALT)]) is WALT
+        with pytest.raises(StoreUnavailable):
+            await enforcer.charge_values(
+                request, enforcer.snapshot, principal=WALT, route=ME.route.id, count=1
+            )
+
+
+async def test_without_limits_values_cost_nothing(enforcer: Enforcer) -> None:
+    bare = Enforcer(
+        current=Current(replace(enforcer.snapshot, crypto_limits=LimitPlan())),
+        stages=enforcer._stages,
+        auditor=enforcer._auditor,
+        metrics=Metrics(),
+    )
+    request = head("/gateway/v1/crypto/encrypt/reports")
+    said = await bare.charge_values(
+        request, bare.snapshot, principal=WALT, route="gateway:crypto", count=1000
+    )
+    assert said == ()

@@ -22,6 +22,8 @@ def test_every_fault_becomes_a_problem() -> None:
         (Fault.RESPONSE_HEAD_TIMEOUT, Reason.UPSTREAM_TIMEOUT),
         (Fault.RESPONSE_HEAD, Reason.UPSTREAM_PROTOCOL_ERROR),
         (Fault.POOL_FULL, Reason.OVERLOADED),
+        (Fault.MEMORY_FULL, Reason.OVERLOADED),
+        (Fault.NOT_ENCRYPTABLE, Reason.RESPONSE_NOT_ENCRYPTABLE),
     ],
 )
 def test_the_client_is_told_what_kind_of_failure_it_was(fault: Fault, reason: Reason) -> None:
@@ -37,4 +39,6 @@ def test_a_fault_says_what_and_where() -> None:
 def test_only_an_upstreams_failure_is_called_one() -> None:
     assert outcome_of(Fault.CLIENT_LEFT) is Outcome.CLIENT_LEFT
     assert outcome_of(Fault.REQUEST_BODY_CLIENT) is Outcome.CUT
+    assert outcome_of(Fault.NOT_ENCRYPTABLE) is Outcome.CUT
+    assert outcome_of(Fault.MEMORY_FULL) is Outcome.CUT
     assert outcome_of(Fault.RESPONSE_HEAD_TIMEOUT) is Outcome.UPSTREAM_FAILED

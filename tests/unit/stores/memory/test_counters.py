@@ -1,6 +1,6 @@
 """What is special about counters in memory: a bound on the entries, and who is dropped first."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from gateway.model import Algorithm, Charge, Limit
 from gateway.model.rate import new_meter
@@ -171,3 +171,10 @@ async def test_drained_counters_begin_with_nothing() -> None:
     assert counters.meter(("x", "a")) is None
     assert not counters.is_refusing
     assert [await admitted(counters, "a") for _ in range(3)] == [True, True, False]
+
+
+async def test_a_request_that_never_fits_makes_no_key_count_as_exhausted() -> None:
+    counters = MemoryCounters(StandingClock())
+    for algorithm in Algorithm:
+        assert not await admitted(counters, "a", replace(limit(algorithm=algorithm), cost=3))
+    assert not counters.is_refusing

@@ -157,6 +157,28 @@ async def test_a_feed_that_was_set_back_is_read_anew_and_nothing_comes_alive_aga
     assert story.known.session_revoked("ses_5")
 
 
+async def test_whoever_holds_keys_is_told_when_the_feed_cannot_say_what_changed() -> None:
+    story = Story()
+    told: list[tuple[ChangeKind, str]] = []
+    for kind in ChangeKind:
+        story.known.subscribe(kind, lambda change: told.append((change.kind, change.subject)))
+    story.feed.write(ChangeKind.SESSION_REVOKED, "ses_1")
+    await story.known.start()
+    await story.known.poll()
+    told.clear()
+    story.feed.changes.clear()
+    with capture_logs():
+        await story.known.poll()
+    assert told == [
+        (ChangeKind.SIGNING_KEYS, ""),
+        (ChangeKind.CRYPTO_KEYS, ""),
+        (ChangeKind.CLIENT_KEY, ""),
+        (ChangeKind.ROOT_KEYS, ""),
+    ]
+    await story.known.poll()
+    assert len(told) == 4
+
+
 async def test_a_change_of_ones_own_holds_at_once_and_skips_nobody_elses() -> None:
     story = Story()
     await story.known.start()

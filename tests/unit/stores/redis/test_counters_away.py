@@ -103,6 +103,13 @@ async def test_a_share_lets_at_least_one_request_through(server: RedisServer) ->
     async with counters_on(server.url, processes=lambda: 1000) as (counters, link):
         await _down(server, link)
         assert await _admitted(counters, costly, 3) == 1
+        # What does not fit into the whole limit does not fit into a share.
+        assert await _admitted(counters, limit("never", 10, cost=11), 3) == 0
+        rate = limit("rate", 10, window_us=HOUR, algorithm=Algorithm.GCRA, burst=50, cost=40)
+        assert await _admitted(counters, rate, 3) == 1
+        verdict = await counters.take([charge(rate)])
+        # At the rate of the share, however much one request costs.
+        assert verdict.tallies[0].wait_us == pytest.approx(40 * HOUR, rel=0.01)
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """What a gateway can do that runs as a role with the least rights: everything but to change the past."""
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from uuid import uuid4
 
@@ -9,7 +10,7 @@ from databases import database_url, execute, opened
 from sqlalchemy import make_url, text
 from support.shipped import NAMES_KEY, SEALER, body, numbers, of_person, run_of
 
-from gateway.ports import Checkpoint, RetentionRefused, StoreUnavailable
+from gateway.ports import Checkpoint, RetentionRefused, StoredRoots, StoreUnavailable
 from gateway.stores.sql import (
     Database,
     DatabaseUnusable,
@@ -18,7 +19,7 @@ from gateway.stores.sql import (
     SqlErasure,
     SqlOutletPositions,
     SqlRetention,
-    SqlSecretCheck,
+    SqlRootKeyStore,
     prepare_days,
 )
 from gateway.stores.sql.tables import metadata
@@ -78,7 +79,17 @@ async def test_all_that_a_gateway_does_to_the_trail_is_allowed(database: Databas
         assert await positions.hold("stdout", holder="a", now=1.0, until=2.0)
         await positions.advance("stdout", {"w": 1})
     assert await numbers(database) == [1, 2, 3, 4]
-    await SqlSecretCheck(database).set_check_value(b"x")
+    await _changes_the_master_secret(database)
+
+
+async def _changes_the_master_secret(database: Database) -> None:
+    store = SqlRootKeyStore(database)
+    old = StoredRoots(check_value=b"old", sealed=b"sealed", created_at=1.0)
+    new = StoredRoots(check_value=b"new", sealed=b"sealed", created_at=2.0)
+    assert await store.add_first(old, check_value_before=None)
+    assert await store.change([old], [replace(old, sealed=b"more"), new], at=2.0)
+    assert await store.change(await store.all(), [new], at=3.0)
+    assert await store.shut_out_at(b"old") == 3.0
 
 
 async def test_it_may_use_every_table(database: Database) -> None:
