@@ -6,6 +6,7 @@ from asyncio import to_thread
 from collections.abc import Sequence
 from pathlib import Path
 from threading import Lock
+from time import sleep
 from typing import Final
 
 from gateway.outlets.lines import LineFormat, header_of, lines_of
@@ -13,6 +14,9 @@ from gateway.ports import OutletUnavailable, Record
 
 _FLAGS: Final = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 """Neither a link that somebody put there is followed, nor does a pipe without a reader hold anybody up."""
+
+_LINE_SECONDS: Final = 0.05
+"""In which another process has written the rest of its lines."""
 
 
 class GrowingFile:
@@ -51,6 +55,10 @@ class GrowingFile:
                 os.close(descriptor)
                 raise OutletUnavailable(f"{self._path} is not a regular file")
             self._descriptor = descriptor
+            if _is_torn(descriptor):
+                # The machine went down in the middle of a line. It comes again: nobody was told that it is
+                # here.
+                os.write(descriptor, b"\n")
         return self._descriptor
 
     def _is_in_place(self, descriptor: int) -> bool:
@@ -63,9 +71,6 @@ class GrowingFile:
         size = os.fstat(descriptor).st_size
         if size == 0:
             data = header + data
-        elif os.pread(descriptor, 1, size - 1) != b"\n":
-            # The machine went down in the middle of a line. It comes again: nobody was told that it is here.
-            data = b"\n" + data
         try:
             left = memoryview(data)
             while left:
@@ -79,6 +84,19 @@ class GrowingFile:
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None
+
+
+def _is_torn(descriptor: int) -> bool:
+    """Say whether a file ends in the middle of a line, which nobody is writing at this moment."""
+    if not _ends_within_line(descriptor):
+        return False
+    sleep(_LINE_SECONDS)
+    return _ends_within_line(descriptor)
+
+
+def _ends_within_line(descriptor: int) -> bool:
+    size = os.fstat(descriptor).st_size
+    return size > 0 and os.pread(descriptor, 1, size - 1) != b"\n"
 
 
 class FileOutlet:
