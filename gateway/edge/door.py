@@ -13,7 +13,7 @@ from gateway.edge.connection import Incoming
 from gateway.edge.described import is_check
 from gateway.edge.forward_auth import ForwardAuth
 from gateway.edge.head import HeadReader
-from gateway.edge.opening import refused_to_open
+from gateway.edge.opening import given_up, refused_to_open
 from gateway.edge.own import OwnEndpoints
 from gateway.edge.vigil import Vigil
 from gateway.model import (
@@ -159,7 +159,14 @@ class ClientsDoor:
         try:
             if isinstance(plan.destination, Upstream):
                 idle = plan.destination.timeouts.idle
-                refusal = await refused_to_open(envelope, client, permit, plan, idle=idle)
+                try:
+                    refusal = await refused_to_open(envelope, client, permit, plan, idle=idle)
+                except asyncio.CancelledError:
+                    # Whoever leaves before all of the body is there was here all the same.
+                    gone = given_up(permit)
+                    await self._enforcer.settle(gone, snapshot, waited=False)
+                    self._access_log.refused(gone)
+                    raise
             decision = await self._enforcer.settle(refusal or permit, snapshot, waited=envelope.bytes_in > 0)
             await self._act(client, permit.head, decision, snapshot, envelope)
         finally:

@@ -36,6 +36,17 @@ async def refused_to_open(
         reason, diagnosis = reason_for(fault.fault), fault.diagnosis
     else:
         return None
+    return _refusal(permit, reason, diagnosis, detail, close=close)
+
+
+def given_up(permit: Permit) -> Refusal:
+    """Return the refusal of a request whose body did not come, and for which nobody waits any more."""
+    return _refusal(permit, Reason.REQUEST_TIMEOUT, "the client left, or the gateway stopped, before it came")
+
+
+def _refusal(
+    permit: Permit, reason: Reason, diagnosis: str, detail: str | None = None, *, close: bool = True
+) -> Refusal:
     return Refusal(
         head=permit.head,
         reason=reason,

@@ -635,6 +635,22 @@ def test_both_ways_at_once(talk: Conversation) -> None:
     assert (header["cty"], plaintext) == ("application/json", SECRET)
 
 
+def test_whoever_leaves_in_the_middle_of_a_body_stands_in_the_trail(
+    talk: Conversation, gateway: Gateway
+) -> None:
+    """RFC 9110 section 15.5.9; the client is not there to be told."""
+    before = {record["request_id"] for record in gateway.audit("--kind", "decision", "--limit", "1000")}
+    talk.client().send(posted(sealed(SECRET))[:-1]).close()
+
+    def refused() -> list[dict[str, object]]:
+        records = gateway.audit("--kind", "decision", "--limit", "20")
+        return [one for one in records if one["request_id"] not in before]
+
+    (record,) = eventually(refused)
+    assert (record["decision"], record["reason"]) == ("deny", "request-timeout")
+    assert talk.nothing_was_forwarded()
+
+
 def test_who_is_not_let_in_has_nothing_opened_and_nothing_encrypted(talk: Conversation) -> None:
     answer = untouched(talk, request(b"GET /plain/sealed-members HTTP/1.1"))
     assert (answer.status, answer.values("content-type")) == (401, [b"application/problem+json"])

@@ -5,7 +5,7 @@ from support.downstream import RecordingClient, Tap, head_of, permit_for, upload
 from unit.proxy.enveloped import Ring
 
 from gateway.config import Plan, Respond
-from gateway.edge.opening import refused_to_open
+from gateway.edge.opening import given_up, refused_to_open
 from gateway.limits import LimitPlan
 from gateway.model import Reason, Refusal
 from gateway.proxy import BodyBroken, BodyTooLarge, ClientLeft
@@ -74,6 +74,16 @@ async def test_what_is_wrong_with_the_sending_ends_the_connection(
     assert refusal is not None
     assert (refusal.reason, refusal.close) == (reason, True)
     assert (refusal.detail == "The body may have at most 1000 bytes.") == (problem is BodyTooLarge)
+
+
+def test_whoever_leaves_meanwhile_is_refused_too() -> None:
+    permit = permit_for(upload_head())
+    refusal = given_up(permit)
+    assert (refusal.head, refusal.reason, refusal.route) == (
+        permit.head,
+        Reason.REQUEST_TIMEOUT,
+        permit.route,
+    )
 
 
 async def test_a_client_that_stops_sending_is_a_timeout(ring: Ring) -> None:
