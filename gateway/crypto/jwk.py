@@ -39,6 +39,10 @@ _CURVES: Final[Mapping[str, tuple[str, EllipticCurve, HashAlgorithm, int]]] = Ma
         "P-521": ("ES512", SECP521R1(), SHA512(), 66),
     }
 )
+_WRITTEN: Final = MappingProxyType(
+    {curve.name: (name, size) for name, (_, curve, _, size) in _CURVES.items()}
+)
+"""How a curve is called in a key, and how many bytes a coordinate has, by the library's name."""
 _RSA: Final[Mapping[str, tuple[PKCS1v15 | PSS, HashAlgorithm]]] = MappingProxyType(
     {
         "RS256": (PKCS1v15(), SHA256()),
@@ -149,6 +153,19 @@ def ec_public_key(members: Mapping[str, object]) -> tuple[EllipticCurvePublicKey
         return numbers.public_key(), size
     except ValueError:
         raise JwkRefused("its point is not on its curve") from None
+
+
+def ec_members(public: EllipticCurvePublicKey) -> dict[str, str]:
+    """Return what makes an elliptic curve's key what it is, as members of a JSON Web Key (RFC 7518 section
+    6.2.1)."""
+    name, size = _WRITTEN[public.curve.name]
+    numbers = public.public_numbers()
+    return {
+        "crv": name,
+        "kty": "EC",
+        "x": encode_base64url(numbers.x.to_bytes(size, "big")),
+        "y": encode_base64url(numbers.y.to_bytes(size, "big")),
+    }
 
 
 def _ec(members: Mapping[str, object]) -> _Made:

@@ -16,14 +16,12 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from gateway.crypto.base64url import encode_base64url
 from gateway.crypto.crypto_key import KEY_BYTES
 from gateway.crypto.jwe import ENCRYPTION, encode_header, is_content_type, seal_compact
-from gateway.crypto.jwk import PRIVATE_MEMBERS, JwkRefused, ec_public_key, octets_member
+from gateway.crypto.jwk import PRIVATE_MEMBERS, JwkRefused, ec_members, ec_public_key, octets_member
 
 _ALGORITHM: Final = "ECDH-ES"
 _ECDH: Final = ECDH()
 _OPERATIONS: Final = frozenset({"deriveKey", "deriveBits"})
 _MOST_KID: Final = 256
-_NAMES: Final = {32: "P-256", 48: "P-384", 66: "P-521"}
-"""Curves by the bytes of a coordinate."""
 _USE: Final = "use an EC key (P-256, P-384, P-521) or an X25519 key"
 _PublicKey = EllipticCurvePublicKey | X25519PublicKey
 
@@ -38,13 +36,12 @@ class RecipientKey:
     """The key as a JWK: what makes it what it is, and the `kid` when it has one; nothing else that was in the
     document that it came from."""
     _public: _PublicKey = field(repr=False)
-    _size: int = field(repr=False)
 
     def seal_jwe(self, plaintext: bytes, *, content_type: str | None = None) -> bytes:
         """Return a compact JWE (`ECDH-ES`, `A256GCM`) made with a fresh key pair, so that not even the
         gateway can open it. The content type is as in `CryptoKey.seal_jwe`.
         """
-        ephemeral, shared = _agree(self._public, self._size)
+        ephemeral, shared = _agree(self._public)
         header: dict[str, object] = {"alg": _ALGORITHM, "enc": ENCRYPTION, "epk": ephemeral}
         if self.kid is not None:
             header["kid"] = self.kid
@@ -67,15 +64,13 @@ def read_recipient(members: Mapping[str, object]) -> RecipientKey:
     kind, curve = members.get("kty"), members.get("crv")
     public: _PublicKey
     if kind == "EC":
-        public, size = ec_public_key(members)
+        public, _ = ec_public_key(members)
     elif kind == "OKP" and curve == "X25519":
-        public, size = _x25519(members), 32
+        public = _x25519(members)
     else:
         raise JwkRefused(_USE)
-    written = _written(public, size)
-    return RecipientKey(
-        kid=kid, members=written if kid is None else {**written, "kid": kid}, _public=public, _size=size
-    )
+    written = _written(public)
+    return RecipientKey(kid=kid, members=written if kid is None else {**written, "kid": kid}, _public=public)
 
 
 def read_symmetric_jwk(members: Mapping[str, object]) -> bytes:
@@ -105,32 +100,26 @@ def concat_kdf(
     return hashlib.sha256(counter + shared + about + (8 * size).to_bytes(4, "big")).digest()[:size]
 
 
-def _agree(public: _PublicKey, size: int) -> tuple[Mapping[str, str], bytes]:
+def _agree(public: _PublicKey) -> tuple[Mapping[str, str], bytes]:
     """Return the public half of a fresh key pair as a JWK, and the secret shared with the key's owner. Raise
     `ValueError` for an X25519 key with which everybody shares the same secret."""
     if isinstance(public, X25519PublicKey):
         mine = X25519PrivateKey.generate()
-        return _written(mine.public_key(), size), mine.exchange(public)
+        return _written(mine.public_key()), mine.exchange(public)
     pair = generate_private_key(public.curve)
-    return _written(pair.public_key(), size), pair.exchange(_ECDH, public)
+    return _written(pair.public_key()), pair.exchange(_ECDH, public)
 
 
-def _written(public: _PublicKey, size: int) -> dict[str, str]:
+def _written(public: _PublicKey) -> dict[str, str]:
     if isinstance(public, X25519PublicKey):
         return {"kty": "OKP", "crv": "X25519", "x": encode_base64url(public.public_bytes_raw())}
-    numbers = public.public_numbers()
-    return {
-        "kty": "EC",
-        "crv": _NAMES[size],
-        "x": encode_base64url(numbers.x.to_bytes(size, "big")),
-        "y": encode_base64url(numbers.y.to_bytes(size, "big")),
-    }
+    return ec_members(public)
 
 
 def _x25519(members: Mapping[str, object]) -> X25519PublicKey:
     try:
         public = X25519PublicKey.from_public_bytes(octets_member(members, "x"))
-        _agree(public, 32)
+        _agree(public)
     except JwkRefused:
         raise
     except ValueError:

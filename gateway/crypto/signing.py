@@ -23,6 +23,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from gateway.crypto.base64url import encode_base64url
+from gateway.crypto.jwk import ec_members
 from gateway.crypto.sealing import SealBroken, Sealer
 from gateway.crypto.thumbprint import jwk_thumbprint
 from gateway.ports import StoredSigningKey
@@ -75,7 +76,7 @@ class SigningKey:
     def _of(cls, private: EllipticCurvePrivateKey, created_at: float) -> "SigningKey":
         public = private.public_key()
         return cls(
-            kid=jwk_thumbprint(_public_members(public)), private=private, public=public, created_at=created_at
+            kid=jwk_thumbprint(ec_members(public)), private=private, public=public, created_at=created_at
         )
 
     def to_stored(self, sealer: Sealer, *, signs_from: float) -> StoredSigningKey:
@@ -106,7 +107,7 @@ class SigningKey:
 
     def jwk(self) -> dict[str, str]:
         """Return the public half as a JSON Web Key (RFC 7517); no private member is in it."""
-        return {**_public_members(self.public), "use": "sig", "alg": ALGORITHM, "kid": self.kid}
+        return {**ec_members(self.public), "use": "sig", "alg": ALGORITHM, "kid": self.kid}
 
 
 def is_signed_by(public: EllipticCurvePublicKey, signed: bytes, signature: bytes) -> bool:
@@ -124,16 +125,6 @@ def is_signed_by(public: EllipticCurvePublicKey, signed: bytes, signature: bytes
 
 def _segment(value: Mapping[str, object]) -> bytes:
     return encode_base64url(orjson.dumps(dict(value))).encode("ascii")
-
-
-def _public_members(public: EllipticCurvePublicKey) -> dict[str, str]:
-    numbers = public.public_numbers()
-    return {
-        "crv": "P-256",
-        "kty": "EC",
-        "x": encode_base64url(numbers.x.to_bytes(COORDINATE_BYTES, "big")),
-        "y": encode_base64url(numbers.y.to_bytes(COORDINATE_BYTES, "big")),
-    }
 
 
 def _context(kid: str) -> str:

@@ -60,39 +60,39 @@ class Stages:
 async def chain(head: RequestHead, snapshot: Snapshot, stages: Stages) -> Decision:
     """Keep out who is blocked, guard, route, authenticate, authorize, limit.
 
-    A store that cannot answer about the route's caller is a refusal; before there is a route, it raises
-    `StoreUnavailable`.
+    A store that cannot answer is a refusal.
 
     A refusal that counts against an address is charged before it is returned, and becomes a 429 when the
     address has nothing left to spend.
     """
-    if stages.blocked.any and (blocked := shut_out(head, stages.blocked)) is not None:
-        return blocked
-    if snapshot.deny_everywhere and (refused := guard(head, snapshot)) is not None:
-        return await charge(refused, snapshot.own_limits, stages)
-    match = snapshot.routes.match(head.host, head.segments, head.method)
-    asked = asked_method(head.fields) if head.method == "OPTIONS" else None
-    if asked is not None:
-        wanted = snapshot.routes.match(head.host, head.segments, asked)
-        if isinstance(wanted, Match) and wanted.value.cors is not None:
-            match = wanted
-        else:
-            asked = None
-    if head.oddities and not (isinstance(match, Match) and takes(match.value, head.oddities)):
-        # Before anything else is said about the path, for nobody knows which path is meant.
-        return await charge(ambiguous(head), snapshot.own_limits, stages)
-    if match is None:
-        return await charge(Refusal(head=head, reason=Reason.NO_ROUTE), snapshot.own_limits, stages)
-    if isinstance(match, MethodMismatch):
-        mismatch = Refusal(head=head, reason=Reason.METHOD_NOT_ALLOWED, allow=match.allow)
-        return await charge(mismatch, snapshot.own_limits, stages)
-    plan = match.value
-    routed = Routed(head, plan.route, match.params)
+    route: Route | None = None
     try:
-        decision = await _decide(routed, plan, snapshot, stages, asked=asked)
+        if stages.blocked.any and (blocked := shut_out(head, stages.blocked)) is not None:
+            return blocked
+        if snapshot.deny_everywhere and (refused := guard(head, snapshot)) is not None:
+            return await charge(refused, snapshot.own_limits, stages)
+        match = snapshot.routes.match(head.host, head.segments, head.method)
+        asked = asked_method(head.fields) if head.method == "OPTIONS" else None
+        if asked is not None:
+            wanted = snapshot.routes.match(head.host, head.segments, asked)
+            if isinstance(wanted, Match) and wanted.value.cors is not None:
+                match = wanted
+            else:
+                asked = None
+        if head.oddities and not (isinstance(match, Match) and takes(match.value, head.oddities)):
+            # Before anything else is said about the path, for nobody knows which path is meant.
+            return await charge(ambiguous(head), snapshot.own_limits, stages)
+        if match is None:
+            return await charge(Refusal(head=head, reason=Reason.NO_ROUTE), snapshot.own_limits, stages)
+        if isinstance(match, MethodMismatch):
+            mismatch = Refusal(head=head, reason=Reason.METHOD_NOT_ALLOWED, allow=match.allow)
+            return await charge(mismatch, snapshot.own_limits, stages)
+        plan = match.value
+        route = plan.route
+        decision = await _decide(Routed(head, route, match.params), plan, snapshot, stages, asked=asked)
         return await charge(decision, plan.limits, stages) if isinstance(decision, Refusal) else decision
     except StoreUnavailable as fault:
-        return unanswered(head, fault, route=plan.route)
+        return unanswered(head, fault, route=route)
 
 
 async def _decide(

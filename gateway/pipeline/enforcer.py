@@ -67,10 +67,7 @@ class Enforcer:
         """
         begun = perf_counter()
         snapshot = self._current.snapshot
-        try:
-            decision = await chain(head, snapshot, self._stages)
-        except StoreUnavailable as fault:
-            decision = unanswered(head, fault)
+        decision = await chain(head, snapshot, self._stages)
         if snapshot.encrypts and isinstance(decision, Permit) and snapshot.plans[decision.route.id].encrypts:
             self._metrics.took(perf_counter() - begun)
             return Unsettled(permit=decision), snapshot
@@ -93,10 +90,7 @@ class Enforcer:
         was made by. No completion will follow."""
         begun = perf_counter()
         snapshot = self._current.snapshot
-        try:
-            decision = await chain(head, snapshot, self._stages)
-        except StoreUnavailable as fault:
-            decision = unanswered(head, fault)
+        decision = await chain(head, snapshot, self._stages)
         if isinstance(decision, Permit):
             decision = _unless_encrypted(decision, snapshot.plans[decision.route.id])
         decision = await self._record(decision, snapshot, is_check=True) or decision
